@@ -21,9 +21,9 @@ from torch import nn
 
 from neocog.audits.moving import MODES
 from neocog.audits.shift import shift_consistency
-from neocog.audits.subject import Subject
 from neocog.cli.memory import keep_freed_memory
 from neocog.data.samples import Samples, batch_of
+from neocog.models.exact import ExactModel
 from neocog.networks.catalog import build
 
 CASES: dict[str, tuple[str, tuple[int, int, int], int]] = {
@@ -37,12 +37,12 @@ GOAL = 0.9
 PASSES = 3
 
 
-def bare(subject: Subject, ready: list[torch.Tensor]) -> None:
+def bare(model: ExactModel, ready: list[torch.Tensor]) -> None:
     """As many forward passes, and nothing else."""
     with torch.inference_mode():
         for _ in range(PASSES):
             for x in ready:
-                subject.module(x)
+                model.module(x)
 
 
 def measure(name: str, size: tuple[int, int, int], n: int, *, rounds: int) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def measure(name: str, size: tuple[int, int, int], n: int, *, rounds: int) -> di
     torch.manual_seed(0)
     net: nn.Module = build(name, classes=10, channels=size[0], size=size[1:]).eval()
     x = torch.rand(n, *size).to(memory_format=torch.channels_last)
-    subject, data = Subject(net), Samples.of(x)
+    model, data = ExactModel(net), Samples.of(x)
     ready = list(x.split(batch_of(data, None)))
 
     def seconds(work: Any) -> float:
@@ -60,8 +60,8 @@ def measure(name: str, size: tuple[int, int, int], n: int, *, rounds: int) -> di
 
     turns = {}
     for mode in MODES:
-        turns[mode] = lambda mode=mode: seconds(lambda: shift_consistency(subject, data, mode=mode))
-        turns[f"bare beside {mode}"] = lambda: seconds(lambda: bare(subject, ready))
+        turns[mode] = lambda mode=mode: seconds(lambda: shift_consistency(model, data, mode=mode))
+        turns[f"bare beside {mode}"] = lambda: seconds(lambda: bare(model, ready))
     taken = in_turns(turns, rounds=rounds)
     beside = {mode: taken.pop(f"bare beside {mode}") for mode in MODES}
     taken["bare"] = [t for times in beside.values() for t in times]

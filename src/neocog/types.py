@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from neocog.errors import ModelError, UsageError
+from neocog.errors import ModelError, UsageError, did_you_mean, printable
 from neocog.fields import Fields
 from neocog.jsonable import Jsonable
 from neocog.legacy import spec_of_today
@@ -112,7 +112,21 @@ class InputSpec:
 
 
 TASKS = ("classify", "segment", "regress")
-"""What a model may do."""
+"""What a model may do: logits (B, K), maps of logits (B, K, h, w), or numbers (B, M)."""
+
+
+def check_task(task: str) -> str:
+    """A task that a model may do.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if task not in TASKS:
+        raise UsageError(
+            f"`task` is what a model does, got `{printable(task)}`. {did_you_mean(task, TASKS)}"
+        )
+    return task
+
 
 OUTPUTS = ("logits", "probabilities", "log_probabilities", "sigmoid")
 """What outputs may be; see `neocog.graph.output_kind`."""

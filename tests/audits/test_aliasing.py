@@ -7,16 +7,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from neocog.audits.aliasing import Aliasing, aliasing
-from neocog.audits.subject import Subject
 from neocog.data.samples import Samples
 from neocog.layers.blocks import conv
 from neocog.layers.polyphase import PolyphaseDown
+from neocog.models.exact import ExactModel
 from neocog.surgery.replace import replace
 
 
 def looked(net: nn.Module, x: Tensor) -> tuple[Aliasing, ...]:
     whole = nn.Sequential(net, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    return aliasing(Subject(whole, task="regress"), Samples.of(x))
+    return aliasing(ExactModel(whole, task="regress"), Samples.of(x))
 
 
 def wave(cycles: int, size: int = 16) -> Tensor:
@@ -71,7 +71,7 @@ def test_does_not_depend_on_the_size_of_a_batch() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(conv(1, 2, kernel=3, stride=2), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     x = Samples.of(torch.rand(5, 1, 16, 16))
-    (one,), (other,) = (aliasing(Subject(net), x, batch=b) for b in (2, 5))
+    (one,), (other,) = (aliasing(ExactModel(net), x, batch=b) for b in (2, 5))
     assert one.aliased_energy == pytest.approx(other.aliased_energy, abs=1e-6)  # float32
     np.testing.assert_allclose(one.spectrum, other.spectrum, rtol=1e-4)
     with torch.no_grad():
@@ -102,12 +102,12 @@ def test_an_operator_whose_windows_move_along_is_told() -> None:
     net = nn.Sequential(nn.Conv2d(1, 2, 3, stride=2, padding=1), nn.MaxPool2d(2), mean)
     x = torch.rand(2, 1, 16, 16)
     fixed = replace(net, x, downsampling="polyphase", padding="circular").module
-    found = aliasing(Subject(fixed, task="regress"), Samples.of(x))
+    found = aliasing(ExactModel(fixed, task="regress"), Samples.of(x))
     assert [(f.kind, f.stride, f.consistent) for f in found] == [
         ("convolution", (2, 2), True),
         ("max pool", (2, 2), True),
     ]
-    bare = aliasing(Subject(net, task="regress"), Samples.of(x))
+    bare = aliasing(ExactModel(net, task="regress"), Samples.of(x))
     assert [f.consistent for f in bare] == [False, False]
 
 

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from neocog.audits.compare import compare
 from neocog.audits.shift import Shift, shift_consistency
-from neocog.audits.subject import Subject
 from neocog.data.samples import Samples
 from neocog.errors import UsageError
+from neocog.models.exact import ExactModel
 
 
 def measured(same: list[int], right: list[int]) -> Shift:
@@ -20,7 +20,7 @@ def measured(same: list[int], right: list[int]) -> Shift:
             return x[:, 0, 0, :2]
 
     n = len(same)
-    base = shift_consistency(Subject(Two()), Samples.of((torch.rand(n, 1, 8, 8), np.zeros(n))))
+    base = shift_consistency(ExactModel(Two()), Samples.of((torch.rand(n, 1, 8, 8), np.zeros(n))))
     share = float(np.mean(same))
     return replace(
         base,

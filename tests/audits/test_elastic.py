@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from neocog.audits.elastic import Waves, elastic, slope_of
-from neocog.audits.subject import Subject
 from neocog.data.open import open_data
 from neocog.data.samples import Samples
 from neocog.errors import UsageError
+from neocog.models.exact import ExactModel
 from neocog.symmetry.warp import warp
 
 
@@ -45,7 +45,7 @@ class Features(nn.Module):
 
 def test_E7_distance_grows_with_the_slope_and_a_constant_displacement_costs_little() -> None:
     split = open_data("digits").splits["test"].subset(np.arange(60))
-    found = elastic(Subject(Features()), Samples.of(split), border="zeros")
+    found = elastic(ExactModel(Features()), Samples.of(split), border="zeros")
     assert list(found.distance) == sorted(found.distance)
     low, high = found.slope_ci
     assert 0 < low < found.slope < high
@@ -60,7 +60,7 @@ def test_E7_distance_grows_with_the_slope_and_a_constant_displacement_costs_litt
 def test_displacement_distance_and_agreement_by_hand() -> None:
     x = torch.rand(20, 1, 12, 16, generator=torch.Generator().manual_seed(0))
     net = Features()
-    found = elastic(Subject(net), Samples.of(x), amounts=(0.1, 0.3), seed=2, batch=7)
+    found = elastic(ExactModel(net), Samples.of(x), amounts=(0.1, 0.3), seed=2, batch=7)
     field, length = Waves.drawn(20, (12, 16), cycles=1, seed=2).field(slice(0, 20), (12, 16))
     assert found.displacement == pytest.approx(
         [0.1 * float(length.mean()), 0.3 * float(length.mean())]
@@ -85,11 +85,11 @@ def test_line_through_zero_by_hand() -> None:
 
 
 def test_wrong_use() -> None:
-    subject = Subject(Features())
+    model = ExactModel(Features())
     with pytest.raises(UsageError, match=r"below 1, where an image would fold; \[1.5\] came"):
-        elastic(subject, Samples.of(torch.rand(2, 1, 8, 8)), amounts=(1.5,))
+        elastic(model, Samples.of(torch.rand(2, 1, 8, 8)), amounts=(1.5,))
     for amounts in ((0.1, 1.0), (0.0, 0.1), ()):
         with pytest.raises(UsageError, match="above 0 and below 1"):
-            elastic(subject, Samples.of(torch.rand(2, 1, 8, 8)), amounts=amounts)
+            elastic(model, Samples.of(torch.rand(2, 1, 8, 8)), amounts=amounts)
     with pytest.raises(UsageError, match="Only images with one prediction each are deformed"):
-        elastic(subject, Samples.of(torch.rand(2, 1, 8)))
+        elastic(model, Samples.of(torch.rand(2, 1, 8)))

@@ -8,11 +8,11 @@ from tests.symmetry.fields import Regular
 from torch import Tensor, nn
 
 from neocog.audits.layers import layer_errors
-from neocog.audits.subject import Subject
 from neocog.data.samples import Samples
 from neocog.errors import UsageError
 from neocog.layers.blocks import conv
 from neocog.layers.polyphase import PolyphaseDown
+from neocog.models.exact import ExactModel
 from neocog.surgery.replace import replace
 
 
@@ -39,7 +39,7 @@ class Net(nn.Module):
 
 
 def errors(*parts: nn.Module, **given: int) -> dict[str, object]:
-    found = layer_errors(Subject(Net(*parts)), noise(), **given)
+    found = layer_errors(ExactModel(Net(*parts)), noise(), **given)
     return {e.name.removeprefix("parts."): e for e in found}
 
 
@@ -67,7 +67,7 @@ def test_a_black_margin_hides_no_border(stride: int) -> None:
     """A shift by one pixel brings nothing to the border there; those that are measured do."""
     x = torch.nn.functional.pad(noise(size=12).take(slice(0, 8)), (2, 2, 2, 2))
     found = layer_errors(
-        Subject(Net(conv(1, 4, kernel=3, stride=stride))), Samples.of(x), max_shift=6
+        ExactModel(Net(conv(1, 4, kernel=3, stride=stride))), Samples.of(x), max_shift=6
     )
     (e,) = [e for e in found if e.name == "parts.0"]
     assert e.local_shift > 0.05
@@ -94,7 +94,7 @@ def test_windows_from_a_phase_are_one_layer_with_the_operator_that_sees_them() -
     net = Net(first, nn.MaxPool2d(2), last)  # with a mean over the map
     x = noise().take(slice(0, 2))
     fixed = replace(net, x, downsampling="polyphase", padding="circular").module
-    found = {e.name: e for e in layer_errors(Subject(fixed), noise())}
+    found = {e.name: e for e in layer_errors(ExactModel(fixed), noise())}
     assert set(found) == {"parts.0", "parts.1", "parts.2"}
     for e in found.values():
         assert e.shift_error < 1e-6
@@ -126,7 +126,7 @@ def test_shift_error_by_hand() -> None:
     # 0 or 1 and the Fourier shift by a half, the best fit counts.
     x = torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]).view(1, 1, 8)
     net = nn.Sequential(nn.MaxPool1d(1, 2), nn.Flatten())
-    found = layer_errors(Subject(net), Samples.of(x), max_shift=1)
+    found = layer_errors(ExactModel(net), Samples.of(x), max_shift=1)
     # moved by ±1 the image is dark at every even place: f(T x) = 0 and ‖0 - T f‖ / ‖f‖ is 1 for
     # whole shifts; the half shift of an impulse of 4 has norm sqrt(1 - 1/4 · 1) < 1.
     assert found[0].shift_error == pytest.approx(0.75**0.5, abs=1e-6)
@@ -179,7 +179,7 @@ def test_vectors_have_no_places() -> None:
             out: Tensor = self.line(x.flatten(1))
             return out
 
-    found = layer_errors(Subject(Dense()), noise())
+    found = layer_errors(ExactModel(Dense()), noise())
     assert found[0].local_shift is None
     assert found[0].shift_error > 0
 
@@ -194,7 +194,7 @@ def test_both_norms_are_taken_where_both_sides_know() -> None:
     # Of 3 samples behind a window of 2, a shift by one leaves two that are known on both sides.
     x = torch.tensor([1.0, 2.0, 3.0, 4.0]).view(1, 1, 4)
     net = nn.Sequential(OrderedDict(cut=nn.MaxPool1d(2, 1), ramp=Ramp(), flat=nn.Flatten()))
-    found = layer_errors(Subject(net), Samples.of(x), max_shift=1)
+    found = layer_errors(ExactModel(net), Samples.of(x), max_shift=1)
     y, scale = torch.tensor([2.0, 3.0, 4.0]), torch.tensor([1.0, 2.0, 3.0])
     errors = []
     for sign in (1, -1):
@@ -230,7 +230,7 @@ def test_a_sample_that_a_layer_does_not_see_does_not_outweigh_the_rest() -> None
     x[0] = 0
     x[0, 0, 15, 15] = 1  # a window of 15 does not see it here, and does where it is moved
     net = nn.Sequential(nn.Conv2d(1, 2, 15, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(8, 2))
-    found = layer_errors(Subject(net), Samples.of(x))
+    found = layer_errors(ExactModel(net), Samples.of(x))
     assert found[0].shift_error < 50
 
 
@@ -243,13 +243,13 @@ def test_a_module_that_is_called_twice_is_told_apart() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return self.act(self.act(x) - 0.5).mean((2, 3))
 
-    assert [e.name for e in layer_errors(Subject(Twice()), noise())] == ["act", "act#2"]
+    assert [e.name for e in layer_errors(ExactModel(Twice()), noise())] == ["act", "act#2"]
 
 
 def test_model_is_left_as_found() -> None:
     net = Net(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)).train()
     before = {k: v.clone() for k, v in net.state_dict().items()}
-    layer_errors(Subject(net), noise())
+    layer_errors(ExactModel(net), noise())
     assert net.training
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())
     assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
@@ -264,4 +264,4 @@ def test_does_not_depend_on_the_size_of_a_batch() -> None:
 
 def test_samples_of_another_size() -> None:
     with pytest.raises(UsageError, match="samples of the size that the model takes"):
-        layer_errors(Subject(Net(nn.ReLU()), size=(8, 8)), noise())
+        layer_errors(ExactModel(Net(nn.ReLU()), size=(8, 8)), noise())

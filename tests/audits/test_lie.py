@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from neocog.audits.lie import lie_errors
-from neocog.audits.subject import Subject
 from neocog.data.samples import Samples
 from neocog.layers.blocks import conv
+from neocog.models.exact import ExactModel
 from neocog.signal.fourier import shift_subpixel
 from neocog.symmetry.generators import rotation_generator, shift_generator
 
@@ -35,8 +35,8 @@ class Net(nn.Module):
 
 
 def errors(*parts: nn.Module) -> dict[str, float]:
-    subject = Subject(Net(*parts), precision="float64")
-    found = lie_errors(subject, Samples.of(smooth().float()), batch=3)
+    model = ExactModel(Net(*parts), precision="float64")
+    found = lie_errors(model, Samples.of(smooth().float()), batch=3)
     return {e.name.removeprefix("parts."): e.shift for e in found}
 
 
@@ -53,14 +53,14 @@ def test_zero_padding_and_stride_have_some() -> None:
     # Smooth images, a stride of 2: the map is still band-limited, so little aliases.
     assert errors(circular)["0"] < 1e-6
     rough = Samples.of(torch.rand(4, 1, 16, 16, generator=torch.Generator().manual_seed(0)))
-    found = lie_errors(Subject(Net(circular), precision="float64"), rough)
+    found = lie_errors(ExactModel(Net(circular), precision="float64"), rough)
     assert found[0].shift > 0.1
 
 
 def test_agrees_with_finite_differences() -> None:
     net = Net(conv(1, 3, kernel=3), nn.Tanh(), nn.AvgPool2d(2)).eval()
     x = smooth(2).float().double()
-    found = lie_errors(Subject(net, precision="float64"), Samples.of(x), batch=2)
+    found = lie_errors(ExactModel(net, precision="float64"), Samples.of(x), batch=2)
     net.double()
     # By hand, for the last map and a shift of rows and of columns.
     total = torch.zeros(2, dtype=torch.float64)
@@ -81,8 +81,8 @@ def test_agrees_with_finite_differences() -> None:
 def test_turns_by_hand() -> None:
     net = Net(conv(1, 3, kernel=1), conv(3, 2, kernel=3)).double().eval()
     x = smooth(2).float().double()
-    subject = Subject(net, precision="float64")
-    found = {e.name: e.rotation for e in lie_errors(subject, Samples.of(x))}
+    model = ExactModel(net, precision="float64")
+    found = {e.name: e.rotation for e in lie_errors(model, Samples.of(x))}
     assert found["parts.0"] is not None
     assert found["parts.0"] < 1e-12  # one sample at a time, and linear
     with torch.no_grad():
@@ -94,14 +94,14 @@ def test_turns_by_hand() -> None:
     by_hand = float((wrong / value.flatten(1).norm(dim=1)).mean())
     assert found["parts.1"] == pytest.approx(by_hand, rel=1e-9)  # float64
     assert by_hand > 0.1
-    oblong = lie_errors(subject, Samples.of(x[..., :12]))
+    oblong = lie_errors(model, Samples.of(x[..., :12]))
     assert [e.rotation for e in oblong] == [None, None]
 
 
 def test_model_is_left_as_found() -> None:
     net = Net(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)).train()
     net.parts[0].weight.grad = torch.ones_like(net.parts[0].weight)
-    lie_errors(Subject(net), Samples.of(smooth().float()))
+    lie_errors(ExactModel(net), Samples.of(smooth().float()))
     assert net.training
     assert torch.equal(net.parts[0].weight.grad, torch.ones_like(net.parts[0].weight))
     assert not any(m._forward_hooks for m in net.modules())
@@ -121,4 +121,4 @@ def test_an_operation_without_such_a_derivative_gives_none() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return Odd.apply(x).mean((2, 3))
 
-    assert lie_errors(Subject(Layer()), Samples.of(smooth().float())) == ()
+    assert lie_errors(ExactModel(Layer()), Samples.of(smooth().float())) == ()

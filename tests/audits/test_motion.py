@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from neocog.audits.motion import rotation, scale
-from neocog.audits.subject import Subject
 from neocog.data.samples import Samples
 from neocog.errors import UsageError
+from neocog.models.exact import ExactModel
 from neocog.symmetry.motion import rotation_by
 
 
@@ -35,7 +35,7 @@ def centered(predicted: Tensor) -> Tensor:
 
 
 def test_quarter_turns_are_exact() -> None:
-    found = rotation(Subject(Mean()), images(), step=30)
+    found = rotation(ExactModel(Mean()), images(), step=30)
     assert found.sweep.amounts == tuple(30.0 * i for i in range(13))
     # A mean near 0.5 in another order of sums, 6e-8, over its distance from the constant, 0.01.
     assert found.quarter_turn_error < 1e-4
@@ -46,7 +46,7 @@ def test_quarter_turns_are_exact() -> None:
 
 def test_turned_answers_by_hand() -> None:
     data = images()
-    found = rotation(Subject(Top()), data, step=90)
+    found = rotation(ExactModel(Top()), data, step=90)
     x = data.take(slice(None))
     base = Top()(x).argmax(1)
     for k in range(5):
@@ -64,7 +64,7 @@ def test_turned_answers_by_hand() -> None:
 
 def test_floor_is_what_interpolation_alone_does() -> None:
     data = images()
-    found = rotation(Subject(Top()), data, step=45)
+    found = rotation(ExactModel(Top()), data, step=45)
     x = data.take(slice(None))
     again = rotation_by(45).round_trip(x)
     same = (Top()(again).argmax(1) == Top()(x).argmax(1)).double().mean()
@@ -72,7 +72,7 @@ def test_floor_is_what_interpolation_alone_does() -> None:
 
 
 def test_scale_of_one_changes_nothing() -> None:
-    found = scale(Subject(Top()), images(), factors=(0.5, 1.0, 2.0))
+    found = scale(ExactModel(Top()), images(), factors=(0.5, 1.0, 2.0))
     assert found.sweep.agreement[1] == 1
     assert found.sweep.change[1] == 0
     assert found.sweep.change[0] > 0
@@ -85,26 +85,26 @@ def test_a_regressor_that_turns_do_not_change_is_not_given_an_interval_of_shares
         def forward(self, x: Tensor) -> Tensor:
             return x.amax((2, 3))
 
-    found = rotation(Subject(Largest(), task="regress"), images(), step=90).sweep
+    found = rotation(ExactModel(Largest(), task="regress"), images(), step=90).sweep
     assert (found.agreement, found.agreement_ci) == ((0,) * 5, ((0, 0),) * 5)
 
 
 def test_images_that_are_not_square_are_turned_half_way_round_exactly() -> None:
     x = torch.rand(4, 1, 6, 8, generator=torch.Generator().manual_seed(0))
-    found = rotation(Subject(Mean()), Samples.of(x), step=90)
+    found = rotation(ExactModel(Mean()), Samples.of(x), step=90)
     assert found.sweep.amounts == (0.0, 180.0, 360.0)
 
 
 def test_wrong_use() -> None:
-    subject = Subject(Mean())
+    model = ExactModel(Mean())
     with pytest.raises(UsageError, match=r"divides 90 degrees.*; 40 came"):
-        rotation(subject, images(), step=40)
+        rotation(model, images(), step=40)
     series = Samples.of(torch.rand(3, 1, 8))
     with pytest.raises(UsageError, match="Only images can be rotated"):
-        rotation(subject, series)
+        rotation(model, series)
     with pytest.raises(UsageError, match="Only images can be scaled"):
-        scale(subject, series)
+        scale(model, series)
     with pytest.raises(UsageError, match=r"are positive; \[0.0\] came"):
-        scale(subject, images(), factors=(0.0,))
+        scale(model, images(), factors=(0.0,))
     with pytest.raises(UsageError, match="a segmenter gives maps"):
-        rotation(Subject(nn.Identity(), task="segment"), images())
+        rotation(ExactModel(nn.Identity(), task="segment"), images())

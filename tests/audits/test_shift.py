@@ -11,11 +11,11 @@ from neocog.audits.agreement import kind_of
 from neocog.audits.compare import compare
 from neocog.audits.moving import MODES, Movable, nearest, pairs
 from neocog.audits.shift import shift_consistency
-from neocog.audits.subject import Subject
 from neocog.data.samples import Samples
 from neocog.data.split import Split
 from neocog.errors import UsageError
 from neocog.layers.blocks import conv
+from neocog.models.exact import ExactModel
 
 
 class Corner(nn.Module):
@@ -48,7 +48,7 @@ def noise(n: int = 24, size: int = 8, seed: int = 0) -> Samples:
 
 def test_circular_consistency_by_hand() -> None:
     data = noise()
-    found = shift_consistency(Subject(Corner()), data, max_shift=2, seed=4)
+    found = shift_consistency(ExactModel(Corner()), data, max_shift=2, seed=4)
     first, second = pairs(24, 2, 2, "circular", 4)
     x = data.take(slice(None))
     same, right = [], []
@@ -69,7 +69,7 @@ def test_circular_consistency_by_hand() -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_does_not_depend_on_the_size_of_a_batch(mode: str) -> None:
     # Zhang's script draws one pair of offsets a batch, so its figure depends on it.
-    model = Subject(Mean(stride=2, padding="zeros"))
+    model = ExactModel(Mean(stride=2, padding="zeros"))
     runs = [
         shift_consistency(model, noise(), mode=mode, max_shift=2, batch=b, grid=1)
         for b in (1, 7, 24)
@@ -81,7 +81,7 @@ def test_does_not_depend_on_the_size_of_a_batch(mode: str) -> None:
 
 
 def test_same_seed_same_figures_and_another_seed_others() -> None:
-    model = Subject(Corner())
+    model = ExactModel(Corner())
     a, b, c = (shift_consistency(model, noise(60), max_shift=2, seed=s) for s in (1, 1, 2))
     assert np.array_equal(a.same, b.same)
     assert not np.array_equal(a.same, c.same)
@@ -112,7 +112,7 @@ def test_exact_sets_count_every_sample_once() -> None:
             seen.append(len(x))
             return super().forward(x)
 
-    found = shift_consistency(Subject(Counting()), noise(10), max_shift=2, batch=3)
+    found = shift_consistency(ExactModel(Counting()), noise(10), max_shift=2, batch=3)
     assert found.n == 10
     assert sum(seen) == 30  # unmoved and at two positions
 
@@ -122,7 +122,7 @@ def test_constant_predictor_is_told_by_floor_and_largest_class() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return torch.tensor([0.0, 1.0]).expand(len(x), 2)
 
-    found = shift_consistency(Subject(Constant()), noise(), max_shift=2)
+    found = shift_consistency(ExactModel(Constant()), noise(), max_shift=2)
     assert found.consistency == 1
     assert found.chance_agreement == 1
     assert found.largest_class == 1
@@ -132,14 +132,14 @@ def test_constant_predictor_is_told_by_floor_and_largest_class() -> None:
 
 def test_floor_is_the_chance_of_two_answers_to_agree() -> None:
     # Half of all pixels are brighter than their neighbor, so both classes are about as frequent.
-    found = shift_consistency(Subject(Corner()), noise(400), max_shift=2)
+    found = shift_consistency(ExactModel(Corner()), noise(400), max_shift=2)
     assert found.chance_agreement == pytest.approx(
         0.5, abs=0.01
     )  # 0.5 + 2 d² for a share off by d < 0.07
 
 
 def test_A6_E1_circular_network_with_a_global_mean_never_changes_its_mind() -> None:
-    found = shift_consistency(Subject(Mean()), noise(), max_shift=3, grid=None, grid_samples=24)
+    found = shift_consistency(ExactModel(Mean()), noise(), max_shift=3, grid=None, grid_samples=24)
     assert found.consistency == 1
     assert found.map is not None
     assert found.map.agreement.shape == (8, 8)  # all 64 shifts
@@ -154,7 +154,7 @@ def test_worst_case_is_right_at_all_shifts_by_hand() -> None:
     x[:10] = torch.tensor([2, 3, 4, 3.5, 3, 2.5, 1.5, 1]) / 4
     truth = np.arange(24) % 3 != 0
     data = Samples.of((x, truth.astype(np.int64)))
-    found = shift_consistency(Subject(Corner()), data, max_shift=1, grid=1, grid_samples=24)
+    found = shift_consistency(ExactModel(Corner()), data, max_shift=1, grid=1, grid_samples=24)
     right = np.zeros((24, 3, 3), bool)
     for i, down, right_by in itertools.product(range(24), (-1, 0, 1), (-1, 0, 1)):
         predicted = int(x[i].roll((down, right_by), (1, 2))[0, 0, :2].argmax())
@@ -169,7 +169,7 @@ def test_worst_case_is_right_at_all_shifts_by_hand() -> None:
 
 @pytest.mark.parametrize(("size", "max_shift"), [(8, 2), (24, 3), (40, 5)])
 def test_without_a_radius_it_is_an_eighth_of_the_size(size: int, max_shift: int) -> None:
-    found = shift_consistency(Subject(Corner()), noise(4, size), grid=9)
+    found = shift_consistency(ExactModel(Corner()), noise(4, size), grid=9)
     assert found.max_shift == max_shift
     assert found.map is not None
     assert found.map.offsets == tuple(range(-max_shift, max_shift + 1))  # no map reaches further
@@ -182,9 +182,9 @@ def test_zero_fill_brings_in_black() -> None:
             return torch.stack([total, torch.full_like(total, 63.5)], 1)
 
     white = Samples.of((torch.ones(4, 1, 8, 8), np.zeros(4, np.int64)))
-    subject = Subject(Brightness())
-    assert shift_consistency(subject, white, max_shift=2, mode="circular").accuracy_shifted == 1
-    found = shift_consistency(subject, white, max_shift=2, mode="zeros", grid=2)
+    model = ExactModel(Brightness())
+    assert shift_consistency(model, white, max_shift=2, mode="circular").accuracy_shifted == 1
+    found = shift_consistency(model, white, max_shift=2, mode="zeros", grid=2)
     assert found.map is not None
     assert found.map.agreement[2, 2] == 1
     assert found.map.agreement.sum() == 1  # any other shift loses a row or a column
@@ -193,7 +193,7 @@ def test_zero_fill_brings_in_black() -> None:
 def test_crops_take_the_border_that_is_there_and_say_where_they_made_one() -> None:
     large = noise(size=12)
     inside = shift_consistency(
-        Subject(Corner(), size=(8, 8)), large, mode="crop", max_shift=2, seed=1
+        ExactModel(Corner(), size=(8, 8)), large, mode="crop", max_shift=2, seed=1
     )
     assert "reflection" not in inside.protocol
     first, second = pairs(24, 2, 2, "crop", 1)
@@ -206,7 +206,7 @@ def test_crops_take_the_border_that_is_there_and_say_where_they_made_one() -> No
             predictions.append(int(x[i, 0, top, left : left + 2].argmax()))
         same.append(predictions[0] == predictions[1])
     assert inside.consistency == np.mean(same)
-    made = shift_consistency(Subject(Corner()), noise(), mode="crop", max_shift=2)
+    made = shift_consistency(ExactModel(Corner()), noise(), mode="crop", max_shift=2)
     assert "reflection" in made.protocol
 
 
@@ -221,7 +221,7 @@ def test_of_larger_samples_the_middle_is_shown(mode: str, size: tuple[int, int])
             return super().forward(x)
 
     x = torch.rand(5, 1, *size, generator=torch.Generator().manual_seed(0))
-    model = Subject(Noting(), size=(8, 8))
+    model = ExactModel(Noting(), size=(8, 8))
     shift_consistency(model, Samples.of(x), mode=mode, max_shift=1)
     top, left = (size[0] - 8) // 2, (size[1] - 8) // 2
     assert all(s.shape == (5, 1, 8, 8) for s in seen)
@@ -231,12 +231,12 @@ def test_of_larger_samples_the_middle_is_shown(mode: str, size: tuple[int, int])
 def test_border_and_aliasing_are_told_apart() -> None:
     # Circular and strided: shifts by the stride cost nothing, all flips are the sampling's.
     data = noise(200, seed=5)
-    sampled = shift_consistency(Subject(Mean(stride=2)), data, max_shift=3, stride=2)
+    sampled = shift_consistency(ExactModel(Mean(stride=2)), data, max_shift=3, stride=2)
     assert sampled.border is not None
     assert sampled.border.border == 0
     assert sampled.border.aliasing == sampled_share(sampled.flip_rate) > 0
     # Zero padding and no stride: at a stride of one, all flips are the border's.
-    bordered = shift_consistency(Subject(Mean(padding="zeros")), data, max_shift=3, stride=1)
+    bordered = shift_consistency(ExactModel(Mean(padding="zeros")), data, max_shift=3, stride=1)
     assert bordered.border is not None
     assert bordered.border.aliasing == 0
     assert bordered.border.border == bordered.flip_rate
@@ -265,7 +265,7 @@ def test_control_is_a_multiple_of_the_stride_in_reach() -> None:
 
 
 def test_flips_are_kept_to_be_looked_at() -> None:
-    found = shift_consistency(Subject(Corner()), noise(60), max_shift=2)
+    found = shift_consistency(ExactModel(Corner()), noise(60), max_shift=2)
     assert 0 < len(found.flips) <= 12
     for flip in found.flips:
         assert flip.predictions[0] != flip.predictions[1]
@@ -276,7 +276,9 @@ def test_flips_are_kept_to_be_looked_at() -> None:
 def test_series_are_shifted_along_their_one_axis() -> None:
     x = torch.rand(30, 1, 16, generator=torch.Generator().manual_seed(0))
     for mode in MODES:
-        found = shift_consistency(Subject(Corner()), Samples.of(x), mode=mode, max_shift=3, grid=2)
+        found = shift_consistency(
+            ExactModel(Corner()), Samples.of(x), mode=mode, max_shift=3, grid=2
+        )
         assert 0 < found.consistency < 1
         assert found.map is not None
         assert found.map.agreement.ndim == 1
@@ -301,14 +303,14 @@ class Segmenter(nn.Module):
 def test_E1_segmenter_is_compared_after_moving_back() -> None:
     x = torch.rand(12, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     for mode in ("circular", "crop", "zeros"):
-        subject = Subject(Segmenter(), task="segment")
-        found = shift_consistency(subject, Samples.of(x), mode=mode, max_shift=2)
+        model = ExactModel(Segmenter(), task="segment")
+        found = shift_consistency(model, Samples.of(x), mode=mode, max_shift=2)
         if mode == "circular":
             assert found.consistency == 1
         else:  # only rows and columns that touch the border differ
             assert 0.8 < found.consistency < 1
-    strided = Subject(Segmenter(stride=2), task="segment")
-    coarse = Subject(nn.AvgPool2d(2), task="segment")  # maps of half the size are enlarged
+    strided = ExactModel(Segmenter(stride=2), task="segment")
+    coarse = ExactModel(nn.AvgPool2d(2), task="segment")  # maps of half the size are enlarged
     enlarged = Movable(coarse, Samples.of(x), mode="circular", size=(8, 8), reach=2, batch=4)
     line = enlarged.whole(torch.arange(4.0).expand(1, 2, 4, 4))[0, 0, 0]
     # Sample p of 8 lies at (p + 0.5) / 2 - 0.5 of 4, as pixels are areas and not points.
@@ -334,8 +336,8 @@ def test_E1_a_map_of_classes_is_moved_back_by_hand() -> None:
 
 def test_E1_a_segmenter_agrees_with_itself_unmoved_at_all_shifts() -> None:
     x = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    subject = Subject(Segmenter(), task="segment")
-    found = shift_consistency(subject, Samples.of(x), max_shift=2, grid=2, grid_samples=6)
+    model = ExactModel(Segmenter(), task="segment")
+    found = shift_consistency(model, Samples.of(x), max_shift=2, grid=2, grid_samples=6)
     assert found.map is not None
     assert found.map.agreement.min() == found.map.stable == 1
 
@@ -347,7 +349,7 @@ def test_regressor_is_measured_in_units_of_its_target() -> None:
 
     white = Samples.of(torch.ones(6, 1, 8, 8))
     found = shift_consistency(
-        Subject(Sum(), task="regress"), white, mode="zeros", max_shift=2, seed=3
+        ExactModel(Sum(), task="regress"), white, mode="zeros", max_shift=2, seed=3
     )
     first, second = pairs(6, 2, 2, "zeros", 3)
     kept = [(8 - o.abs()[:, 0]) * (8 - o.abs()[:, 1]) for o in (first, second)]
@@ -361,7 +363,7 @@ def test_a_regressor_that_never_changes_is_not_given_an_interval_of_shares() -> 
         def forward(self, x: Tensor) -> Tensor:
             return x.amax((2, 3))
 
-    found = shift_consistency(Subject(Largest(), task="regress"), noise(), max_shift=2)
+    found = shift_consistency(ExactModel(Largest(), task="regress"), noise(), max_shift=2)
     assert (found.consistency, found.consistency_ci) == (0, (0, 0))
     assert compare(found, found).difference_ci == (0, 0)
 
@@ -371,14 +373,14 @@ def test_radius_must_fit(max_shift: int) -> None:
     with pytest.raises(
         UsageError, match=f"from 1 to below the size of the samples; {max_shift} came"
     ):
-        shift_consistency(Subject(Corner()), noise(), max_shift=max_shift)
+        shift_consistency(ExactModel(Corner()), noise(), max_shift=max_shift)
 
 
 def test_unknown_way_of_shifting() -> None:
     with pytest.raises(UsageError, match=r"`circle` is no kind of shift\. Did you mean"):
-        shift_consistency(Subject(Corner()), noise(), mode="circle")
+        shift_consistency(ExactModel(Corner()), noise(), mode="circle")
 
 
 def test_samples_smaller_than_the_model_takes() -> None:
     with pytest.raises(UsageError, match=r"as large as the model takes them, \(16, 16\)"):
-        shift_consistency(Subject(Corner(), size=(16, 16)), noise())
+        shift_consistency(ExactModel(Corner(), size=(16, 16)), noise())

@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from neocog.audits.config import AuditConfig
-from neocog.audits.subject import Subject
 from neocog.audits.table import MEASURES, Measure, possible
 from neocog.audits.unshifted import Unshifted
 from neocog.cli.audit import command
 from neocog.data.samples import Samples
 from neocog.exhibits import Section
+from neocog.models.exact import ExactModel
 from neocog.render.page import page
 
 
@@ -28,7 +28,7 @@ def test_a_line_is_all_that_a_measure_needs(measure: Measure) -> None:
     torch.manual_seed(0)
     x = torch.rand(6, 1, *[16] * measure.axes)
     net = nn.Sequential(nn.Flatten(), nn.Linear(x[0].numel(), 3))
-    model, data, told = Subject(net), Samples.of((x, [0, 1, 2, 0, 1, 2])), list[float]()
+    model, data, told = ExactModel(net), Samples.of((x, [0, 1, 2, 0, 1, 2])), list[float]()
     found = measure.run(
         model, data, seed=0, batch=None, unshifted=Unshifted(model, data), progress=told.append
     )
@@ -54,7 +54,7 @@ def test_figures_do_not_depend_on_what_is_shared() -> None:
     for measure in MEASURES:
         both: list[Any] = []
         for shared in (True, False):
-            model = Subject(net)
+            model = ExactModel(net)
             unshifted = Unshifted(model, data) if shared else None
             if unshifted is not None:
                 unshifted.outputs(slice(0, 6))

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from neocog.audits import plan as planned
 from neocog.audits.config import AuditConfig
 from neocog.audits.shift import Shifting
-from neocog.audits.subject import Subject
 from neocog.audits.suite import audit_model
 from neocog.audits.table import MEASURES
 from neocog.audits.unshifted import Unshifted
 from neocog.data.samples import Samples
+from neocog.models.exact import ExactModel
 
 
 class Counting(nn.Module):
@@ -40,7 +40,7 @@ def noise(n: int = 24, size: int = 16) -> Samples:
 
 def test_outputs_are_computed_once() -> None:
     net = Counting()
-    model = Subject(net)
+    model = ExactModel(net)
     unshifted = Unshifted(model, noise())
     rows = slice(0, 10)
     first = unshifted.outputs(rows)
@@ -53,7 +53,7 @@ def test_outputs_are_computed_once() -> None:
 
 
 def test_maps_are_not_kept_whole() -> None:
-    model = Subject(nn.Conv2d(1, 3, 3, stride=2, padding=1), task="segment")
+    model = ExactModel(nn.Conv2d(1, 3, 3, stride=2, padding=1), task="segment")
     unshifted = Unshifted(model, noise())
     found = unshifted.predictions(slice(0, 4))
     assert found.shape == (4, 16, 16)
@@ -62,7 +62,7 @@ def test_maps_are_not_kept_whole() -> None:
 
 
 def test_what_is_unshifted_is_shared_between_ways_of_shifting() -> None:
-    model, data = Subject(Counting(), size=(16, 16)), noise()
+    model, data = ExactModel(Counting(), size=(16, 16)), noise()
     shared = Unshifted(model, data)
     with model.ready():
         for mode in ("circular", "crop", "zeros"):
@@ -78,7 +78,7 @@ def test_what_is_unshifted_is_shared_between_ways_of_shifting() -> None:
 
 
 def test_samples_with_a_border_have_predictions_of_their_own() -> None:
-    model = Subject(Counting(), size=(12, 12))
+    model = ExactModel(Counting(), size=(12, 12))
     larger = noise(size=16)
     run = Shifting(model, larger, mode="crop", max_shift=2, unshifted=Unshifted(model, larger))
     run.advance(24)
@@ -114,7 +114,7 @@ def test_no_sample_is_shown_twice_in_the_same_place() -> None:
 
 
 def test_a_shorter_run_is_the_beginning_of_a_longer_one() -> None:
-    model, data = Subject(Counting(), size=(16, 16)), noise()
+    model, data = ExactModel(Counting(), size=(16, 16)), noise()
     with model.ready():
         long = Shifting(model, data, max_shift=2, stride=2, batch=6)
         long.advance(24)

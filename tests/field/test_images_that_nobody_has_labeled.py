@@ -10,9 +10,9 @@ from torch import nn
 
 from neocog.audits.config import AuditConfig
 from neocog.audits.lie import lie_errors
-from neocog.audits.subject import Subject
 from neocog.data.samples import Samples
 from neocog.errors import DataError
+from neocog.models.exact import ExactModel
 from neocog.models.model import Model
 from neocog.runs.load import load
 from neocog.verbs.audit import audit
@@ -85,8 +85,8 @@ def test_strict(flat: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_derivatives_do_not_depend_on_how_pixels_lie(layout: torch.memory_format) -> None:
     x = torch.rand(4, 3, 16, 16)
-    rows = lie_errors(Subject(small()), Samples.of(x.contiguous(memory_format=layout)))
-    plain = lie_errors(Subject(small()), Samples.of(x))
+    rows = lie_errors(ExactModel(small()), Samples.of(x.contiguous(memory_format=layout)))
+    plain = lie_errors(ExactModel(small()), Samples.of(x))
     assert [r.name for r in rows] == [r.name for r in plain] == ["0", "1", "2", "3", "4", "5"]
     assert [r.shift for r in rows] == pytest.approx([r.shift for r in plain], rel=1e-4)
 
@@ -101,4 +101,6 @@ def test_a_network_that_lays_its_maps_out_otherwise_has_no_derivative_and_no_tra
             x = x.contiguous(memory_format=torch.channels_last)
             return self.norm(x).mean((2, 3))
 
-    assert isinstance(lie_errors(Subject(Otherwise()), Samples.of(torch.rand(2, 3, 8, 8))), tuple)
+    assert isinstance(
+        lie_errors(ExactModel(Otherwise()), Samples.of(torch.rand(2, 3, 8, 8))), tuple
+    )

@@ -14,9 +14,9 @@ from torch import nn
 from neocog.audits.compare import compare
 from neocog.audits.config import AuditConfig
 from neocog.audits.shift import shift_consistency
-from neocog.audits.subject import Subject
 from neocog.data.samples import Samples
 from neocog.errors import UsageError
+from neocog.models.exact import ExactModel
 from neocog.verbs.audit import audit
 
 OF_IMAGES = re.compile(r"pixel|image|image|black|photo|camera|quarter|degree|mirror|turned", re.I)
@@ -75,7 +75,7 @@ def test_an_audit_of_images_still_speaks_of_them():
 
 
 def test_errors_of_series():
-    model, x = Subject(_net(1)), Samples.of(torch.rand(6, 1, 32))
+    model, x = ExactModel(_net(1)), Samples.of(torch.rand(6, 1, 32))
     with pytest.raises(UsageError, match="a number of steps from 1"):
         shift_consistency(model, x, max_shift=40)
     one, two = (shift_consistency(model, x, max_shift=r) for r in (2, 3))

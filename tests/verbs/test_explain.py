@@ -191,7 +191,7 @@ def test_what_cannot_be_explained_says_so() -> None:
         neocog.explain(net, np.full((1, 3, 8, 8), 9))
     with pytest.raises(UsageError, match=r"n = -1 came. Give 1 or more"):
         neocog.explain(net, x, n=-1)
-    with pytest.raises(UsageError, match=r"`clasify` is no task. Did you mean `classify`"):
+    with pytest.raises(UsageError, match=r"got `clasify`. Did you mean `classify`"):
         neocog.explain(net, x, task="clasify")
     with pytest.raises(UsageError, match="counted from 0; number -1 came"):
         neocog.explain(net, x, task="regress", target=-1)

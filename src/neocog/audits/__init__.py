@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from neocog.audits.lie import lie_errors
     from neocog.audits.motion import rotation, scale
     from neocog.audits.shift import shift_consistency
-    from neocog.audits.subject import Subject
     from neocog.audits.suite import audit_model
     from neocog.data.samples import Samples
     from neocog.graph.gradient_field import effective_field
+    from neocog.models.exact import ExactModel
 
 __all__ = [
+    "ExactModel",
     "Samples",
-    "Subject",
     "audit_model",
     "effective_field",
     "layer_errors",
@@ -38,7 +38,7 @@ __all__ = [
 
 _MODULES = {
     "Samples": "neocog.data.samples",
-    "Subject": "neocog.audits.subject",
+    "ExactModel": "neocog.models.exact",
     "audit_model": "neocog.audits.suite",
     "effective_field": "neocog.graph.gradient_field",
     "layer_errors": "neocog.audits.layers",

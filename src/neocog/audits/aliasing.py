@@ -16,13 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neocog.audits.subject import AnySamples, Measurable, exact, measured
 from neocog.graph.hooks import CallNames
 from neocog.graph.operations import Call, Observer, Operation, watching
 from neocog.graph.ops import numbers, rule_of, window_of
+from neocog.graph.preserve import exact
 from neocog.jsonable import Jsonable, keys
 from neocog.layers.polyphase import ChoosePhase, LearnedChoice, TakePhase
 from neocog.layers.windows import ChooseWindows, TakeWindows
+from neocog.models.exact import AnySamples, Measurable, measured
 from neocog.signal.fourier import aliased_energy, power_spectrum
 
 __all__ = ["Aliasing", "aliasing"]

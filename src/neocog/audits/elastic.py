@@ -19,12 +19,12 @@ from torch import Tensor
 
 from neocog.audits.agreement import kind_of
 from neocog.audits.motion import change_of
-from neocog.audits.subject import AnySamples, Measurable, measured
 from neocog.audits.unshifted import Unshifted
 from neocog.data.samples import batch_of
 from neocog.errors import UsageError
 from neocog.exhibits import Curve, Exhibit
 from neocog.jsonable import Jsonable
+from neocog.models.exact import AnySamples, Measurable, measured
 from neocog.symmetry.motion import Translation, Warp
 
 __all__ = ["AMOUNTS", "Deformation", "Waves", "elastic", "slope_of"]

@@ -29,14 +29,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from neocog.audits.subject import AnySamples, Measurable, exact, measured
 from neocog.errors import UsageError
 from neocog.graph.hooks import CallNames, hooked, layers_of
+from neocog.graph.preserve import exact
 from neocog.jsonable import Jsonable, keys
 from neocog.layers.blur import MaxBlurPool
 from neocog.layers.polyphase import PolyphaseDown
 from neocog.layers.subsample import Windows
 from neocog.layers.windows import TakeWindows
+from neocog.models.exact import AnySamples, Measurable, measured
 from neocog.stats import interval
 from neocog.symmetry.fields import FeatureField, field_of
 from neocog.symmetry.motion import Jump, QuarterTurn, Translation

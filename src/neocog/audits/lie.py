@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from neocog.audits.layers import is_map
-from neocog.audits.subject import AnySamples, Measurable, exact, measured
 from neocog.graph.hooks import CallNames, hooked, layers_of
+from neocog.graph.preserve import exact
+from neocog.models.exact import AnySamples, Measurable, measured
 from neocog.symmetry.fields import FeatureField, field_of
 from neocog.symmetry.generators import (
     map_rotation_generator,

@@ -12,11 +12,11 @@ from neocog.audits.config import AuditConfig
 from neocog.audits.layers import LayerError, layer_errors
 from neocog.audits.lie import LieError, lie_errors
 from neocog.audits.plan import LIE_SAMPLES
-from neocog.audits.subject import Subject
 from neocog.data.samples import Samples, batch_of
 from neocog.graph.alignment import Alignment, alignment
 from neocog.graph.cost import Cost, cost
 from neocog.graph.receptive_field import ReceptiveField, receptive_field
+from neocog.models.exact import ExactModel
 
 __all__ = ["Geometry", "Inside", "geometry_of", "look_inside"]
 
@@ -40,11 +40,11 @@ class Geometry:
         whole = self.cost is not None and self.cost.status == "complete"
         return self.cost.macs if self.cost is not None and whole else None
 
-    def jumps(self, subject: Subject) -> dict[str, tuple[Fraction, ...]]:
+    def jumps(self, model: ExactModel) -> dict[str, tuple[Fraction, ...]]:
         """Of layers whose outputs shift evenly, by their names in the whole model."""
         if self.field is None:
             return {}
-        inner = subject.network is not subject.module
+        inner = model.network is not model.module
         jumps = {}
         for f in self.field.layers:
             if f.jump and all(j is not None for j in f.stepped):
@@ -53,14 +53,14 @@ class Geometry:
         return jumps
 
 
-def geometry_of(subject: Subject, shape: tuple[int, ...]) -> Geometry:
+def geometry_of(model: ExactModel, shape: tuple[int, ...]) -> Geometry:
     """Cost, receptive fields and alignment of a network.
 
     Args:
-        subject: the model.
+        model: the model.
         shape: of a sample, (C, H, W) or (C, N).
     """
-    network = subject.network
+    network = model.network
     spent, seen = cost(network, shape), receptive_field(network, shape)
     aligned = alignment(network, shape)
     return Geometry(aligned.total_stride, aligned, spent, seen, ())
@@ -77,7 +77,7 @@ class Inside:
 
 
 def look_inside(
-    subject: Subject,
+    model: ExactModel,
     few: Samples,
     config: AuditConfig,
     geometry: Geometry,
@@ -89,7 +89,7 @@ def look_inside(
     """Layers alone and with all before them, and what aliases.
 
     Args:
-        subject: the model.
+        model: the model.
         few: samples that are used.
         config: the maximum shift, the seed and the batch size.
         geometry: of the network.
@@ -98,23 +98,23 @@ def look_inside(
         progress: called with the fraction that is done.
     """
     errors = layer_errors(
-        subject,
+        model,
         few,
         max_shift=config.max_shift,
         seed=config.seed,
         batch=min(16, batch_of(few, config.batch)),
-        jumps=geometry.jumps(subject),
+        jumps=geometry.jumps(model),
         turns=turns,
         progress=lambda fraction: progress(_FOR_LAYERS * fraction),
     )
-    lie_layers = lie_errors(subject, few.first(LIE_SAMPLES, seed=config.seed)) if lie else ()
+    lie_layers = lie_errors(model, few.first(LIE_SAMPLES, seed=config.seed)) if lie else ()
     notes: tuple[str, ...] = ()
     if lie and not lie_layers:
         notes = ("An operation has no forward-mode derivative: no Lie derivatives.",)
     return Inside(
-        _named(subject, errors),
-        _named(subject, lie_layers),
-        _named(subject, aliasing(subject, few)),
+        _named(model, errors),
+        _named(model, lie_layers),
+        _named(model, aliasing(model, few)),
         notes,
     )
 
@@ -122,6 +122,6 @@ def look_inside(
 Named = TypeVar("Named", LayerError, LieError, Aliasing)
 
 
-def _named(subject: Subject, rows: tuple[Named, ...]) -> tuple[Named, ...]:
+def _named(model: ExactModel, rows: tuple[Named, ...]) -> tuple[Named, ...]:
     """With the names that the user knows."""
-    return tuple(replace(row, name=subject.label(row.name)) for row in rows)
+    return tuple(replace(row, name=model.label(row.name)) for row in rows)

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from neocog.audits.agreement import kind_of
-from neocog.audits.subject import AnySamples, Measurable, Subject, measured
 from neocog.audits.unshifted import Unshifted
 from neocog.data.samples import Samples, batch_of
 from neocog.errors import UsageError
 from neocog.exhibits import Curve, Exhibit, Scalar, share
 from neocog.jsonable import Jsonable, keys
+from neocog.models.exact import AnySamples, ExactModel, Measurable, measured
 from neocog.stats import interval
 from neocog.symmetry.motion import Transformation, Warp, mirror, rotation_by
 from neocog.symmetry.residual import relative_error
@@ -162,7 +162,7 @@ def _curve(result: Sweep, title: str, x_label: str, note: str) -> Curve:
 
 
 def sweep(
-    model: Subject,
+    model: ExactModel,
     data: Samples,
     motions: Sequence[tuple[float, Transformation | None]],
     *,

@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from neocog.audits.agreement import Kind, kind_of
-from neocog.audits.subject import Subject
 from neocog.audits.unshifted import Unshifted, whole_map
 from neocog.data.samples import Samples, batch_of
 from neocog.errors import UsageError, did_you_mean
 from neocog.graph.wording import nouns
+from neocog.models.exact import ExactModel
 from neocog.signal.fourier import shift_subpixel
 from neocog.symmetry.warp import crop_at, shift_circular, shift_zero_fill
 
@@ -104,7 +104,7 @@ class Movable:
 
     def __init__(
         self,
-        model: Subject,
+        model: ExactModel,
         data: Samples,
         *,
         mode: str,

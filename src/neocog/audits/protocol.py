@@ -11,21 +11,21 @@ import torch
 from neocog.audits.config import AuditConfig
 from neocog.audits.moving import MODES
 from neocog.audits.plan import Plan
-from neocog.audits.subject import Subject
 from neocog.audits.table import MEASURES
+from neocog.models.exact import ExactModel
 
 __all__ = ["protocol"]
 
 
 def protocol(
-    config: AuditConfig, made: Plan, subject: Subject, batch: int | None
+    config: AuditConfig, made: Plan, model: ExactModel, batch: int | None
 ) -> dict[str, Any]:
     """How it was measured, and the options that give the same figures again.
 
     Args:
         config: the options.
         made: what was measured in the end.
-        subject: the model.
+        model: the model.
         batch: batch size; None where it follows the size of a sample.
     """
     given = asdict(config)
@@ -45,7 +45,7 @@ def protocol(
     }
     return {
         **chosen,
-        "precision": str(subject.dtype).removeprefix("torch."),
+        "precision": str(model.dtype).removeprefix("torch."),
         "mode": "evaluation",
         "samples_rotated_scaled_deformed": max(made.extras.values(), default=0),
         "samples_for_layers": made.layers,

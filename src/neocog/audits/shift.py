@@ -25,12 +25,12 @@ from torch import Tensor
 from neocog.audits.grid import Grid
 from neocog.audits.grid import grid as measure_grid
 from neocog.audits.moving import MODES, Movable, Pair, nearest, pairs
-from neocog.audits.subject import AnySamples, Measurable, Subject, measured
 from neocog.audits.unshifted import Unshifted
 from neocog.data.samples import Samples
 from neocog.errors import UsageError
 from neocog.graph.wording import nouns
 from neocog.jsonable import Jsonable, keys
+from neocog.models.exact import AnySamples, ExactModel, Measurable, measured
 from neocog.stats import interval, paired_interval
 
 __all__ = ["MODES", "Border", "Flip", "Shift", "Shifting", "shift_consistency"]
@@ -169,7 +169,7 @@ def shift_consistency(
     """Measure one kind of shift.
 
     Args:
-        model: the model that is measured, see `Subject`.
+        model: the model that is measured, see `ExactModel`.
         data: samples; larger ones than the model's input bring the border that `crop` needs.
         mode: one of `MODES`.
         max_shift: maximum shift along each axis, in pixels; an eighth of the size if left out.
@@ -187,7 +187,7 @@ def shift_consistency(
         >>> from torch import nn
         >>> mean = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         >>> x = torch.rand(20, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-        >>> shift_consistency(Subject(mean), Samples.of(x), max_shift=3).consistency
+        >>> shift_consistency(ExactModel(mean), Samples.of(x), max_shift=3).consistency
         1.0
     """
     model, data = measured(model, data)
@@ -221,7 +221,7 @@ class Shifting:
 
     def __init__(
         self,
-        model: Subject,
+        model: ExactModel,
         data: Samples,
         *,
         mode: str = "circular",

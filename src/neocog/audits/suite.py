@@ -20,12 +20,13 @@ from neocog.audits.plan import MOVED, ROW, Facts, left_out, limit, maps_left, pl
 from neocog.audits.protocol import protocol
 from neocog.audits.result import Audit
 from neocog.audits.shift import Shift, Shifting
-from neocog.audits.subject import Subject
 from neocog.audits.table import MEASURES, Measured, possible
 from neocog.audits.truths import of_known, unlabeled
 from neocog.audits.unshifted import Unshifted
 from neocog.data.samples import Samples, batch_of
 from neocog.errors import ModelError, NeocogError, UsageError
+from neocog.models.exact import ExactModel
+from neocog.models.model import Model
 from neocog.stats import interval
 from neocog.tasks.class_order import other_order
 
@@ -43,13 +44,12 @@ OVERTIME = 1.3
 
 
 def audit_model(
-    model: nn.Module,
+    model: Model | nn.Module,
     data: Samples,
     config: AuditConfig | None = None,
     *,
-    task: str = "classify",
+    task: str | None = None,
     classes: tuple[str, ...] = (),
-    size: tuple[int, ...] | None = None,
     larger: Samples | None = None,
     precision: str = "float32",
     black_box: bool = False,
@@ -62,15 +62,15 @@ def audit_model(
     The model keeps its mode, weights, gradients and hooks.
 
     Args:
-        model: from values in [0, 1], (B, C, H, W) or (B, C, N), to outputs.
+        model: an opened model, or any module from values in [0, 1], (B, C, H, W) or (B, C, N), to
+            outputs.
         data: samples of the size that the model takes.
         config: what is measured; as much as a minute allows if left out, see `plan`.
-        task: what the outputs are, see `subject.TASKS`.
+        task: what the outputs are, one of `types.TASKS`; what the model states if left out.
         classes: names, for the texts.
-        size: of the model's input; that of the samples if left out.
         larger: the same samples with a border, for crops; made by reflection if left out.
         precision: "float32", or "float64" on a copy of the model.
-        black_box: only predictions are available.
+        black_box: only predictions are available, as with an opened model that is one.
         on_progress: called with the progress.
         began: start of the time, by `time.monotonic`; now if left out.
         models: that share the time, each measured in the same way.
@@ -80,23 +80,24 @@ def audit_model(
         ModelError: the model fails on them.
     """
     config = config or AuditConfig()
+    black_box = black_box or (isinstance(model, Model) and model.black_box)
     if black_box and precision != "float32":
         raise UsageError(
             f"A black box computes as its file says; `precision={precision}` came. "
             "Leave it out, or audit the network that the file was made of."
         )
-    size = tuple(size or data.size)
     truths = data.y
     data, larger = unlabeled(data), None if larger is None else unlabeled(larger)
-    subject = Subject(model, task=task, size=size, precision=precision)
+    exact = ExactModel(model, task=task, precision=precision)
+    exact.size = size = exact.size or tuple(data.size)
     clock = Clock(limit(size, config.budget), began=began, on_progress=on_progress)
     # Whatever opening model and data took: half of the time is for the audit itself.
     clock = Clock(max(clock.left, clock.seconds / 2) / models, on_progress=on_progress)
     clock.begin("time of a forward pass")
-    seconds = _timed(subject, data.first(None, seed=config.seed), config.batch)
+    seconds = _timed(exact, data.first(None, seed=config.seed), config.batch)
     clock.begin("geometry")
-    geometry = Geometry() if black_box else geometry_of(subject, (data.channels, *size))
-    work = _Work(subject, data, larger, config, geometry, clock, seconds)
+    geometry = Geometry() if black_box else geometry_of(exact, (data.channels, *size))
+    work = _Work(exact, data, larger, config, geometry, clock, seconds)
     return work.audited(classes, truths)
 
 
@@ -105,7 +106,7 @@ class _Work:
 
     def __init__(
         self,
-        subject: Subject,
+        model: ExactModel,
         data: Samples,
         larger: Samples | None,
         config: AuditConfig,
@@ -113,23 +114,23 @@ class _Work:
         clock: Clock,
         seconds: float,
     ) -> None:
-        self.subject, self.config, self.clock, self.seconds = subject, config, clock, seconds
+        self.model, self.config, self.clock, self.seconds = model, config, clock, seconds
         self.geometry = geometry
-        size = tuple(subject.size or data.size)
+        size = tuple(model.size or data.size)
         max_shift = max(2, min(size) // 8) if config.max_shift is None else config.max_shift
-        tells = geometry.stride and geometry.stride <= 2 * max_shift and subject.task == "classify"
+        tells = geometry.stride and geometry.stride <= 2 * max_shift and model.task == "classify"
         self.facts = Facts(
             available=len(data),
             size=size,
             seconds=seconds,
             left=clock.left,
-            task=subject.task,
+            task=model.task,
             max_shift=max_shift,
             macs=geometry.macs,
             controls=frozenset({"circular", "crop", "zeros"} if tells else ()),
             wide=larger is not None and "crop" in config.modes,
             black_box=geometry.field is None,
-            extras=possible(size, subject.task),
+            extras=possible(size, model.task),
         )
         self.plan = plan(config, self.facts)
         self.data, self.larger = data, larger
@@ -138,14 +139,14 @@ class _Work:
         if self.batch is None and not self.plan.fixed and few < batch_of(data, None):
             self.batch = few
         self.notes: list[str] = []
-        if subject.task == "segment" and "subpixel" in config.modes:
+        if model.task == "segment" and "subpixel" in config.modes:
             self.notes.append(
                 "Maps of classes cannot be moved back by fractions of a unit: left out."
             )
 
     def audited(self, classes: tuple[str, ...], truths: np.ndarray | None) -> Audit:
         """Measure everything; labels may be -1, for samples of classes that the model lacks."""
-        config, clock, subject = self.config, self.clock, self.subject
+        config, clock, model = self.config, self.clock, self.model
         clock.expect(self.plan.seconds)
         inside = self.inside()
         self.facts = replace(self.facts, left=clock.left, layers_done=True)
@@ -153,7 +154,7 @@ class _Work:
         clock.expect(again.seconds)
         self.plan = replace(again, full_seconds=self.plan.full_seconds)
         some = self.first(self.data)
-        unshifted = Unshifted(subject, some)
+        unshifted = Unshifted(model, some)
         runs = self.shifted(some, unshifted)
         some = self.first(self.data)  # of which there may be fewer by now
         extras = self.extras(some, unshifted)
@@ -166,7 +167,7 @@ class _Work:
             right, notes = of_known(predicted, truth)
             self.notes += [*notes, *_order(predicted, truth, classes)]
         return Audit(
-            task=subject.task,
+            task=model.task,
             n=len(some),
             accuracy=None if right is None else float(right.mean()),
             accuracy_ci=None if right is None else interval(right, seed=config.seed),
@@ -181,7 +182,7 @@ class _Work:
             receptive_field=self.geometry.field,
             seconds_per_image=self.seconds,
             seed=config.seed,
-            protocol=protocol(config, self.plan, subject, self.batch),
+            protocol=protocol(config, self.plan, model, self.batch),
             notes=(*self.geometry.notes, *self.notes, *inside.notes),
             axes=len(self.facts.size),
             left_out=left_out(config, self.facts, self.plan),
@@ -199,7 +200,7 @@ class _Work:
             return Inside()
         self.clock.begin("layers")
         return look_inside(
-            self.subject,
+            self.model,
             self.data.first(made.layers, seed=config.seed),
             config,
             self.geometry,
@@ -215,7 +216,7 @@ class _Work:
         for mode in made.shift:
             wide = self.larger if mode == "crop" else None
             runs[mode] = Shifting(
-                self.subject,
+                self.model,
                 some if wide is None else self.first(wide),
                 mode=mode,
                 max_shift=config.max_shift,
@@ -227,9 +228,9 @@ class _Work:
         if not runs:
             return runs
         self.clock.begin("shifts", f"{' and '.join(runs)} shifts")
-        step, passes, n = max(r.movable.batch for r in runs.values()), self.subject.passes, 0
+        step, passes, n = max(r.movable.batch for r in runs.values()), self.model.passes, 0
         began = time.perf_counter()
-        with self.subject.ready():
+        with self.model.ready():
             while n < made.samples:
                 n = min(n + step, made.samples)
                 for run in runs.values():
@@ -243,7 +244,7 @@ class _Work:
                 f"{made.samples:,} planned samples were shifted, so the intervals are wider."
             )
             self.plan = replace(made, samples=n, extras=dict.fromkeys(made.extras, min(n, MOVED)))
-        passes = max(1, self.subject.passes - passes)
+        passes = max(1, self.model.passes - passes)
         self.facts = replace(self.facts, seconds=(time.perf_counter() - began) / passes)
         return runs
 
@@ -255,7 +256,7 @@ class _Work:
                 self.clock.begin(measure.name, measure.title)
                 moved = some.first(self.plan.extras[measure.name], seed=self.config.seed)
                 extras[measure.name] = measure.run(
-                    self.subject,
+                    self.model,
                     moved,
                     seed=self.config.seed,
                     batch=self.batch,
@@ -273,7 +274,7 @@ class _Work:
             self.clock.begin(f"map {mode}", f"map of {mode} shifts")
             whole = mode == "circular" and self.config.all_shifts
             try:
-                with self.subject.ready():
+                with self.model.ready():
                     grids[mode] = measure_grid(
                         runs[mode].movable,
                         None if whole else self.config.map_max_shift,
@@ -304,10 +305,10 @@ class _Work:
 
     def predicted(self, some: Samples, unshifted: Unshifted) -> np.ndarray | None:
         """For each sample the index of its unshifted prediction; None without labels."""
-        if some.y is None or self.subject.task != "classify":
+        if some.y is None or self.model.task != "classify":
             return None
         self.clock.begin("accuracy")
-        with self.subject.ready():
+        with self.model.ready():
             parts = unshifted.all(self.batch, n=len(some))
         return np.asarray(torch.cat(parts)[: len(some)].numpy())
 
@@ -325,16 +326,16 @@ def _order(predicted: np.ndarray, truth: np.ndarray, classes: tuple[str, ...]) -
     return [] if other is None else [other.sentence]
 
 
-def _timed(subject: Subject, data: Samples, batch: int | None) -> float:
+def _timed(model: ExactModel, data: Samples, batch: int | None) -> float:
     """Seconds of a forward pass of one sample within a batch.
 
     One sample goes first, so a model that fails does so before anything is measured; the time of
     the second decides how many are timed at once.
     """
     shape = "×".join(str(v) for v in (1, data.channels, *data.size))
-    with subject.ready():
+    with model.ready():
         try:
-            subject(data.take(slice(0, 1)))
+            model(data.take(slice(0, 1)))
         except NeocogError:
             raise
         except Exception as e:  # of any kind: an external forward may raise anything
@@ -342,15 +343,15 @@ def _timed(subject: Subject, data: Samples, batch: int | None) -> float:
                 f"The model must take a batch of {shape}, and fails "
                 f"({type(e).__name__}: {e}). Give the size that it takes."
             ) from e
-        one = _seconds(subject, data, 1)
+        one = _seconds(model, data, 1)
         many = min(batch_of(data, batch), max(1, int(TIMED / max(one, 1e-9))))
         if many == 1:
             return one
-        _seconds(subject, data, many)
-        return statistics.median(_seconds(subject, data, many) for _ in range(3))
+        _seconds(model, data, many)
+        return statistics.median(_seconds(model, data, many) for _ in range(3))
 
 
-def _seconds(subject: Subject, data: Samples, n: int) -> float:
+def _seconds(model: ExactModel, data: Samples, n: int) -> float:
     """Seconds of a forward pass of a batch, for each sample.
 
     Of one sample many times: others may not have been decoded.
@@ -358,5 +359,5 @@ def _seconds(subject: Subject, data: Samples, n: int) -> float:
     x = data.take(slice(0, 1))
     x = x.expand(min(n, len(data)), *x.shape[1:]).contiguous()
     began = time.perf_counter()
-    subject(x)
+    model(x)
     return (time.perf_counter() - began) / len(x)

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
-    from neocog.audits.subject import Subject
     from neocog.audits.unshifted import Unshifted
     from neocog.data.samples import Samples
     from neocog.exhibits import Exhibit
+    from neocog.models.exact import ExactModel
 
 __all__ = ["MEASURES", "Measure", "Measured", "possible"]
 
@@ -40,7 +40,7 @@ class Run(Protocol):
 
     def __call__(
         self,
-        model: Subject,
+        model: ExactModel,
         data: Samples,
         /,
         *,

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from neocog.audits.agreement import kind_of
-from neocog.audits.subject import Subject
 from neocog.data.samples import Samples, batch_of
+from neocog.models.exact import ExactModel
 
 __all__ = ["Unshifted", "whole_map"]
 
@@ -25,7 +25,7 @@ class Unshifted:
     Example:
         >>> import torch
         >>> from torch import nn
-        >>> model = Subject(nn.Flatten())
+        >>> model = ExactModel(nn.Flatten())
         >>> unshifted = Unshifted(model, Samples.of(torch.eye(3)[:, None]))
         >>> [unshifted.predictions(slice(0, 3)).tolist() for _ in range(2)]
         [[0, 1, 2], [0, 1, 2]]
@@ -33,7 +33,7 @@ class Unshifted:
         3
     """
 
-    def __init__(self, model: Subject, data: Samples) -> None:
+    def __init__(self, model: ExactModel, data: Samples) -> None:
         self.model, self.data = model, data
         self._outputs: dict[tuple[int, int], Tensor] = {}
         self._predictions: dict[tuple[int, int], Tensor] = {}
@@ -84,7 +84,7 @@ def whole_map(out: Tensor, task: str, size: tuple[int, ...]) -> Tensor:
 
     Args:
         out: a model's output.
-        task: what it is, see `subject.TASKS`.
+        task: what it is, one of `types.TASKS`.
         size: of the samples.
     """
     if task != "segment" or tuple(out.shape[2:]) == tuple(size):

@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neocog.errors import ModelError, UsageError, did_you_mean, printable
+from neocog.errors import ModelError, UsageError, printable
 from neocog.files import parse_json
 from neocog.first_screen import option_words
 from neocog.graph.determinism import same_randomness_after
@@ -33,7 +33,7 @@ from neocog.legacy import OLD_SPEC_FILE
 from neocog.models.declared import count, input_spec, output_names
 from neocog.models.hub import hub_model, hub_network, is_hub
 from neocog.models.model import Model
-from neocog.models.output_checks import AXES, as_function, axes_of, kind_of, picked, specified
+from neocog.models.output_checks import as_function, axes_of, kind_of, picked, specified
 from neocog.models.suggest import suggestion
 from neocog.networks.model import SpecifiedNetwork
 from neocog.networks.pretrained import PRETRAINED, load_pretrained
@@ -43,7 +43,7 @@ from neocog.store.foreign import LIBRARIES, as_written, is_factory, make
 from neocog.store.sound import check_network, lazy_names
 from neocog.store.trial import first_output
 from neocog.store.weights import load_weights
-from neocog.types import ModelSpec, OutputSpec
+from neocog.types import ModelSpec, OutputSpec, check_task
 
 __all__ = ["LOOSE", "SPEC_FILE", "as_it_is", "is_external", "open_external"]
 
@@ -130,8 +130,7 @@ def as_it_is(
     """
     name = type(module).__name__
     check_network(module, name)
-    if task not in AXES:
-        raise UsageError(f"`task` is what a model does, got `{task}`. {did_you_mean(task, AXES)}")
+    check_task(task)
     network, notes = specified(module, shape, task)
     spec = network.spec
     chance: tuple[str, ...] = ()
@@ -300,9 +299,7 @@ def _embedded(texts: Mapping[str, str], text: str) -> ModelSpec | None:
 
 def _opened(text: str, opened: _Opened, given: Mapping[str, Any], *, allow_random: bool) -> Model:
     own = opened.spec
-    does = given.get("task") or (own.task if own else "classify")
-    if does not in AXES:
-        raise UsageError(f"`task` is what a model does, got `{does}`. {did_you_mean(does, AXES)}")
+    does = check_task(given.get("task") or (own.task if own else "classify"))
     check_network(opened.network, text, lazy=True)
     lazy = lazy_names(opened.network)
     opened.network.eval()

@@ -20,10 +20,7 @@ from neocog.networks.model import SpecifiedNetwork
 from neocog.store.black_box import BlackBox
 from neocog.types import InputSpec, ModelSpec, OutputSpec
 
-__all__ = ["AXES", "as_function", "as_logits", "axes_of", "kind_of", "picked", "specified"]
-
-AXES = {"classify": 2, "segment": 2, "regress": 2}
-"""What a model may do, to the axes of its output: (B, K), (B, K, *space), (B, M); see `axes_of`."""
+__all__ = ["as_function", "as_logits", "axes_of", "kind_of", "picked", "specified"]
 
 UNLIKE = 16
 """Samples that show whether outputs are probabilities."""
@@ -37,7 +34,7 @@ KINDS = {
 
 def axes_of(task: str, space: int) -> int:
     """Axes of a prediction, of a model of so many axes of space: maps have these too."""
-    return AXES[task] + (space if task == "segment" else 0)
+    return 2 + (space if task == "segment" else 0)
 
 
 def picked(

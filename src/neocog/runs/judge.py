@@ -18,7 +18,6 @@ import numpy as np
 
 from neocog.audits.compare import points
 from neocog.audits.shift import Shift, shift_consistency
-from neocog.audits.subject import Subject
 from neocog.data.samples import Samples
 from neocog.data.split import Split
 from neocog.exhibits import share
@@ -74,8 +73,7 @@ class Judge:
 
     def __call__(self, model: SpecifiedNetwork) -> Score:
         """Score a checkpoint; the model is not changed."""
-        subject = Subject(model, size=model.spec.input.size)
-        result = shift_consistency(subject, self.samples, mode=self.mode, seed=self.seed)
+        result = shift_consistency(model, self.samples, mode=self.mode, seed=self.seed)
         assert result.accuracy is not None
         return Score(
             fidelity=float(result.both.mean()),

@@ -376,15 +376,12 @@ def _audited(trained: Model, data: Data, how: _How) -> Audit:
     )
     samples, larger = _only(given.samples, how) or given.samples, _only(given.larger, how)
     result = audit_model(
-        trained.module,
+        trained,
         samples,
         how.config,
-        task=trained.spec.task,
         classes=given.classes,
-        size=trained.spec.input.size,
         larger=larger,
         precision=how.precision,
-        black_box=trained.black_box,
         on_progress=how.on_progress,
         began=how.began,
         models=how.models,

@@ -26,7 +26,7 @@ from neocog.models.model import AnyModel, Model
 from neocog.render.notebook import Result
 from neocog.store.sound import finite_outputs
 from neocog.targets import target_folder, write_bytes
-from neocog.types import TASKS
+from neocog.types import check_task
 from neocog.verbs.explain_first import first_of
 from neocog.verbs.explain_input import (
     ImageBatch,
@@ -151,8 +151,7 @@ def explain(
     """
     if n < 1:
         raise UsageError(f"One image is looked at, at least; n = {n} came. Give 1 or more.")
-    if task not in TASKS:
-        raise UsageError(f"`{printable(task)}` is no task. {did_you_mean(task, TASKS)}")
+    check_task(task)
     if method not in WAYS:
         raise UsageError(f"`{method}` is no way of explaining. {did_you_mean(method, WAYS)}")
     if out is not None:

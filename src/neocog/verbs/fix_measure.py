@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from neocog.audits.shift import Shift, shift_consistency
-from neocog.audits.subject import Subject
 from neocog.audits.timing import a_batch, milliseconds
 from neocog.data.batches import batches
 from neocog.data.samples import Samples, evaluation_batch
@@ -170,9 +169,8 @@ class Measuring:
     def __call__(self, model: SpecifiedNetwork) -> Scores:
         """Measure one model; it is as it was afterwards."""
         signal = model.spec.input
-        subject = Subject(model, size=signal.size)
         shift = {
-            mode: shift_consistency(subject, self.shifted, mode=mode, seed=self.seed)
+            mode: shift_consistency(model, self.shifted, mode=mode, seed=self.seed)
             for mode in self.modes
         }
         spent = cost(model, (signal.channels, *signal.size))
@@ -239,9 +237,9 @@ def advised(
     some = Samples.of(split).first(ADVISED, seed=seed)
 
     def flips(network: nn.Module) -> dict[str, float]:
-        subject = Subject(SpecifiedNetwork(network, spec).eval(), size=signal.size)
+        model = SpecifiedNetwork(network, spec).eval()
         return {
-            mode: 1 - shift_consistency(subject, some, mode=mode, seed=seed).consistency
+            mode: 1 - shift_consistency(model, some, mode=mode, seed=seed).consistency
             for mode in ("circular", "crop")
         }
 

@@ -56,7 +56,6 @@ def rehearsal(config: AuditConfig, *, task: str = "classify", black_box: bool = 
         Samples.of((x, truth)),
         few,
         task=task if task in _STAND_INS else "classify",
-        size=(_SIDE, _SIDE),
         black_box=black_box,
     )
 

@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neocog.audits.subject import exact
 from neocog.errors import ModelError, printable
 from neocog.explainers.arithmetic.unit import Arithmetic, arithmetic, understood
 from neocog.explainers.layout import SpatialLayout, layout_of
 from neocog.graph.cost import Cost, cost
 from neocog.graph.moments import Moment
 from neocog.graph.operations import Call, Operation, watching
+from neocog.graph.preserve import exact
 from neocog.graph.reach.intervals import Reach, of_input
 from neocog.graph.reach.trace import Field, Tracer
 from neocog.graph.replay import Rerun

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 import neocog
 from neocog.audits.layers import layer_errors
 from neocog.audits.shift import shift_consistency
-from neocog.audits.subject import Subject, exact
 from neocog.data.samples import Samples
 from neocog.errors import ModelError, ShapeMismatch, UsageError
+from neocog.graph.preserve import exact
+from neocog.models.exact import ExactModel, measured
 
 
 def test_precision_is_float32_under_autocast() -> None:
@@ -27,14 +28,14 @@ def test_precision_is_float32_under_autocast() -> None:
             out: Tensor = self.linear(x)
             return out
 
-    subject = Subject(Sum())
+    model = ExactModel(Sum())
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert subject(torch.tensor([[1.0, 1 / 512]]))[0, 0] == 1 + 1 / 512
+        assert model(torch.tensor([[1.0, 1 / 512]]))[0, 0] == 1 + 1 / 512
 
 
 def test_a_model_of_another_precision_is_audited_in_float32() -> None:
     net = nn.Linear(2, 3).bfloat16()
-    assert Subject(net)(torch.rand(1, 2)).dtype == torch.float32
+    assert ExactModel(net)(torch.rand(1, 2)).dtype == torch.float32
     assert net.weight.dtype == torch.bfloat16
 
 
@@ -52,16 +53,16 @@ def test_what_a_module_keeps_of_a_pass_can_still_be_trained_with() -> None:
             return out
 
     net = Lazy()
-    subject = Subject(net)
-    with subject.ready():
-        subject(torch.rand(3, 2))
+    model = ExactModel(net)
+    with model.ready():
+        model(torch.rand(3, 2))
     net(torch.rand(3, 2)).sum().backward()
     assert net.line.weight.grad is not None
 
 
 def test_float64_computes_on_a_copy() -> None:
     net = nn.Linear(2, 3)
-    out = Subject(net, precision="float64")(torch.rand(1, 2))
+    out = ExactModel(net, precision="float64")(torch.rand(1, 2))
     assert out.dtype == torch.float64
     assert net.weight.dtype == torch.float32
 
@@ -71,10 +72,10 @@ def test_model_is_left_as_found_also_after_an_error() -> None:
     net.train()
     net[1].eval()
     before = {k: v.clone() for k, v in net.state_dict().items()}
-    subject = Subject(net)
-    with pytest.raises(RuntimeError, match="size"), subject.ready():
-        subject(torch.zeros(1, 3, 8, 8))  # three channels for one
-    with subject.ready():
+    model = ExactModel(net)
+    with pytest.raises(RuntimeError, match="size"), model.ready():
+        model(torch.zeros(1, 3, 8, 8))  # three channels for one
+    with model.ready():
         assert not net[2].training
     assert (net.training, net[1].training, net[2].training) == (True, False, True)
     assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
@@ -118,18 +119,18 @@ class Pair(nn.Module):
 
 
 def test_wrong_use() -> None:
-    with pytest.raises(UsageError, match=r"`clasify` is no task of an audit\. Did you mean"):
-        Subject(nn.Identity(), task="clasify")
+    with pytest.raises(UsageError, match=r"what a model does, got `clasify`\. Did you mean"):
+        ExactModel(nn.Identity(), task="clasify")
     with pytest.raises(UsageError, match="`bfloat16` is no precision"):
-        Subject(nn.Identity(), precision="bfloat16")
+        ExactModel(nn.Identity(), precision="bfloat16")
     with pytest.raises(ShapeMismatch, match=r"tensor of 2 axes; \(2, 1, 4, 4\) came"):
-        Subject(nn.Identity())(torch.zeros(2, 1, 4, 4))
+        ExactModel(nn.Identity())(torch.zeros(2, 1, 4, 4))
     with pytest.raises(ShapeMismatch, match="there must be two outputs at least; 1 came"):
-        Subject(nn.Linear(3, 1))(torch.zeros(2, 3))
+        ExactModel(nn.Linear(3, 1))(torch.zeros(2, 3))
     with pytest.raises(ModelError, match="1 of 2 samples got others"):
-        Subject(nn.Identity())(torch.tensor([[0.0, 1.0], [float("nan"), 1.0]]))
+        ExactModel(nn.Identity())(torch.tensor([[0.0, 1.0], [float("nan"), 1.0]]))
     with pytest.raises(ShapeMismatch, match="tuple came"):
-        Subject(Pair())(torch.zeros(2, 3))
+        ExactModel(Pair())(torch.zeros(2, 3))
 
 
 def test_every_measure_takes_any_module_and_plain_values() -> None:
@@ -140,9 +141,9 @@ def test_every_measure_takes_any_module_and_plain_values() -> None:
     )  # fmt: skip
     x = torch.rand(8, 1, 16, 16)
     one = shift_consistency(net, x, mode="circular", max_shift=2)
-    two = shift_consistency(Subject(net), Samples.of(x), mode="circular", max_shift=2)
+    two = shift_consistency(ExactModel(net), Samples.of(x), mode="circular", max_shift=2)
     assert one.to_json() == two.to_json()
-    assert layer_errors(net, x) == layer_errors(Subject(net), Samples.of(x))
+    assert layer_errors(net, x) == layer_errors(ExactModel(net), Samples.of(x))
     opened = neocog.load(net, size=(1, 16, 16), mean=(0.0,), std=(1.0,))
     assert shift_consistency(opened, x, max_shift=2).consistency == one.consistency
 
@@ -150,7 +151,9 @@ def test_every_measure_takes_any_module_and_plain_values() -> None:
 def test_a_model_that_says_what_it_does_is_measured_so() -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(256, 2))
     opened = neocog.load(net, size=(1, 16, 16), task="regress", mean=(0.0,), std=(1.0,))
-    subject = Subject.of(opened)
-    assert (subject.task, subject.size) == ("regress", (16, 16))
-    assert Subject.of(subject) is subject
-    assert Subject.of(net).size is None
+    for given in (opened, opened.module):
+        model = ExactModel(given)
+        assert (model.task, model.size) == ("regress", (16, 16))
+    assert ExactModel(opened, task="classify", size=(8, 8)).task == "classify"
+    assert measured(model, torch.zeros(2, 1, 16, 16))[0] is model
+    assert ExactModel(net).size is None

@@ -1,4 +1,4 @@
-"""What an audit measures: a model as a function, in exact arithmetic."""
+"""A model as every measure calls it: exact arithmetic, evaluation mode, the outputs of its task."""
 
 from __future__ import annotations
 
@@ -15,81 +15,63 @@ from neocog.graph.preserve import exact, preserved
 from neocog.models.model import Model
 from neocog.networks.model import SpecifiedNetwork
 from neocog.store.sound import check_network
+from neocog.types import TASKS, check_task
 
-__all__ = ["PRECISIONS", "TASKS", "AnySamples", "Measurable", "Subject", "exact", "measured"]
-
-TASKS = ("classify", "segment", "regress")
-"""Tasks by output: logits (B, K), maps of logits (B, K, h, w), or numbers."""
+__all__ = ["PRECISIONS", "AnySamples", "ExactModel", "Measurable", "measured"]
 
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 """Precisions of an audit, whatever a training used: rounding must not look like an effect."""
 
 
-class Subject:
+class ExactModel:
     """A model in evaluation mode, as a function from samples to outputs, in exact arithmetic.
 
     Args:
-        model: from values in [0, 1], (B, C, H, W), to outputs.
-        task: one of `TASKS`.
-        size: of the axes that shift, as the model takes them; None where any will do.
+        model: an opened model, or any module from values in [0, 1], (B, C, H, W), to outputs.
+        task: one of `types.TASKS`; what the model states, else classify, if left out.
+        size: of the axes that shift; what the model states if left out, and any where it does not.
         precision: one of `PRECISIONS`; float64 runs on a copy of the model.
 
     Raises:
         UsageError: no such task or precision.
+        ModelError: a weight is no finite number.
     """
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Model | nn.Module,
         *,
-        task: str = "classify",
+        task: str | None = None,
         size: tuple[int, ...] | None = None,
         precision: str = "float32",
     ) -> None:
-        if task not in TASKS:
-            raise UsageError(f"`{task}` is no task of an audit. {did_you_mean(task, TASKS)}")
+        module = model.module if isinstance(model, Model) else model
+        spec = module.spec if isinstance(module, SpecifiedNetwork) else None
+        self.task = check_task(task or (spec.task if spec else "classify"))
+        self.size = size or (spec.input.size if spec else ()) or None
         if precision not in PRECISIONS:
             raise UsageError(
                 f"`{precision}` is no precision of an audit. {did_you_mean(precision, PRECISIONS)}"
             )
-        check_network(model, type(model).__name__)
+        check_network(module, type(module).__name__)
         self.dtype = PRECISIONS[precision]
-        held = [t for t in (*model.parameters(), *model.buffers()) if t.is_floating_point()]
+        held = [t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point()]
         other = any(t.dtype != self.dtype for t in held)
-        self.module = copy.deepcopy(model).to(self.dtype) if other else model
-        self.task = task
-        self.size = size
+        self.module = copy.deepcopy(module).to(self.dtype) if other else module
         self.device = held[0].device if held else torch.device("cpu")
         self.passes = 0
         """Samples that went through the model so far; one that goes twice counts twice."""
 
-    @classmethod
-    def of(cls, model: Measurable) -> Subject:
-        """A model as measures take it; one with a spec gets its task and size from it.
-
-        Args:
-            model: an opened model, any module, or a result of this function.
-        """
-        if isinstance(model, Subject):
-            return model
-        module = model.module if isinstance(model, Model) else model
-        if not isinstance(module, SpecifiedNetwork):
-            return cls(module)
-        return cls(module, task=module.spec.task, size=module.spec.input.size or None)
+    @property
+    def network(self) -> nn.Module:
+        """The module inside the wrapper that normalizes; the model itself where there is none."""
+        return self.module.network if isinstance(self.module, SpecifiedNetwork) else self.module
 
     def label(self, name: str) -> str:
         """A submodule's name as the user knows it: without the wrapper that normalizes."""
         if self.network is self.module:
             return name
         return "the whole network" if name == "network" else name.removeprefix("network.")
-
-    @property
-    def network(self) -> nn.Module:
-        """The module inside the wrapper that normalizes; the model itself where there is none."""
-        inner = getattr(self.module, "network", None)
-        if hasattr(self.module, "spec") and isinstance(inner, nn.Module):
-            return inner
-        return self.module
 
     def __call__(self, x: Tensor) -> Tensor:
         """The model's output, on the CPU.
@@ -142,23 +124,23 @@ class Subject:
         return preserved(self.module)
 
 
-Measurable = Subject | Model | nn.Module
+Measurable = ExactModel | Model | nn.Module
 """What a measure accepts as a model."""
 
 AnySamples = Samples | Split | Tensor | tuple[Tensor, object]
 """What a measure accepts as data."""
 
 
-def measured(model: Measurable, data: AnySamples) -> tuple[Subject, Samples]:
+def measured(model: Measurable, data: AnySamples) -> tuple[ExactModel, Samples]:
     """A model and data as every measure takes them.
 
     Args:
-        model: an opened model, any module from values in [0, 1], or a `Subject` of one.
+        model: an opened model, any module from values in [0, 1], or an `ExactModel`, as it is.
         data: samples, or values in [0, 1], (B, C, H, W) or (B, C, N), with labels or without.
 
     Example:
-        >>> subject, samples = measured(nn.Flatten(), torch.zeros(3, 1, 2, 2))
-        >>> subject(samples.take(slice(None))).shape
+        >>> model, samples = measured(nn.Flatten(), torch.zeros(3, 1, 2, 2))
+        >>> model(samples.take(slice(None))).shape
         torch.Size([3, 4])
     """
-    return Subject.of(model), Samples.of(data)
+    return model if isinstance(model, ExactModel) else ExactModel(model), Samples.of(data)
