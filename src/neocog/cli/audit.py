@@ -13,7 +13,6 @@ from neocog.cli.options import (
     OUT_FILE,
     SECONDS,
     batch_size_option,
-    given_options,
     json_option,
     model_options,
     print_json,
@@ -23,6 +22,7 @@ from neocog.cli.options import (
 )
 from neocog.cli.series import series_option, sized
 from neocog.cli.terminal import lines, say
+from neocog.first_screen import option_words
 from neocog.verbs.progress import progress_line
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def command(
             allow_random="allow_random" in opening,
             progress=on_progress,
             began=click.get_current_context().obj,
-            command=(model, data, *given_options(opening)),
+            command=(model, data, *option_words(opening)),
         )
     plain = result.to_json()
     _keep(first, data, plain, result)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,17 +50,11 @@ def command(
     neocog explore timm:resnet18 images/ --baseline runs/fixed
     neocog explore nets.wave:make waves.npz --size 1,128
     """
-    from neocog.runs.load import load
+    from neocog.runs.model_pair import open_pair
     from neocog.web.explore import explore
 
     opening = sized(opening, series)
-    second: Any = baseline
-    first = load(model, **opening, task=task)
-    if baseline is not None and not os.path.isdir(baseline):  # noqa: PTH112 (names too long are none)
-        library = baseline.startswith(("timm:", "torchvision:"))
-        own = ("weights",) if library else ("weights", "init")
-        options = {k: v for k, v in opening.items() if k not in own}
-        second = load(baseline, **options, task=task)
+    first, second = open_pair(model, baseline, opening, task=task)
     try:
         explore(
             first,

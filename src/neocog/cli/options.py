@@ -7,13 +7,14 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import click
 
 from neocog.errors import UsageError, printable
 from neocog.files import parse_toml
+from neocog.models.declared import ModelOptions
 from neocog.types import RESIZE_MODES
 
 __all__ = [
@@ -25,7 +26,6 @@ __all__ = [
     "SECONDS",
     "SHAPE",
     "SIZE",
-    "given_options",
     "init_option",
     "json_option",
     "model_options",
@@ -249,43 +249,13 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def collected(**given: Any) -> Any:
-        names = (
-            "weights",
-            "size",
-            "mean",
-            "std",
-            "classes",
-            "init",
-            "output",
-            "allow_random",
-            "resize_mode",
-        )
-        options = {name: given.pop(name) for name in names}
+        options = {name: given.pop(name) for name in ModelOptions.__annotations__}
         opening = {name: value for name, value in options.items() if value is not None}
         return command(opening=opening, **given)
 
     for option in reversed(_MODEL):
         collected = option(collected)
     return collected
-
-
-def given_options(opening: Mapping[str, Any]) -> list[str]:
-    """Options of an external model, as they are written on a command line.
-
-    Args:
-        opening: as `model_options` collects it.
-
-    Example:
-        >>> given_options({"weights": "w.pt", "size": (3, 32, 32), "allow_random": True})
-        ['--weights', 'w.pt', '--size', '3,32,32', '--allow-random']
-    """
-    words = []
-    for name, value in opening.items():
-        words.append(f"--{name.replace('_', '-')}")
-        if value is not True:
-            numbers = isinstance(value, tuple | list)
-            words.append(",".join(f"{v:g}" for v in value) if numbers else str(value))
-    return words
 
 
 def parse_value(text: str) -> Any:

@@ -5,18 +5,44 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from neocog.errors import ModelError, UsageError, did_you_mean, printable
 from neocog.files import read_text
 from neocog.types import RESIZE_MODES, InputSpec
 
-__all__ = ["count", "input_spec", "output_names"]
+__all__ = ["ModelOptions", "count", "input_spec", "output_names"]
 
 LIST = 16 * 2**20
 """Bytes of a list of classes, at most."""
 
 Classes = str | os.PathLike[str] | int | Sequence[str]
+
+
+class ModelOptions(TypedDict, total=False):
+    """What is given of an external model, in a verb, on the command line and to `neocog.load`.
+
+    Keys:
+        weights: a file for the network that a factory makes.
+        size: (C, H, W) of a sample.
+        mean: of pixels in [0, 1], one number a channel or one for all.
+        std: their standard deviation, likewise.
+        classes: names, a text file of them, or their number.
+        init: `none` for random weights of a network of a library.
+        output: of a network that returns several tensors, the one that is the prediction.
+        allow_random: take a model whose predictions are not a function of the image alone.
+        resize_mode: `crop`, `stretch` or `pad`, how images are brought to that size.
+    """
+
+    weights: str | os.PathLike[str] | None
+    size: Sequence[int] | None
+    mean: Sequence[float] | None
+    std: Sequence[float] | None
+    classes: Classes | None
+    init: str | None
+    output: str | None
+    allow_random: bool
+    resize_mode: str | None
 
 
 def input_spec(

@@ -16,6 +16,7 @@ from neocog.errors import UsageError, printable
 from neocog.fields import Fields
 from neocog.models.model import Model
 from neocog.runs.load import load
+from neocog.store.foreign import LIBRARIES
 from neocog.types import LARGEST, NUMBER, RESIZE_MODES
 
 __all__ = ["open_pair"]
@@ -70,7 +71,9 @@ def open_pair(
             raise _knows(baseline)
         second = load(baseline)
         return load(model, **_options_of(second, model, opening), task=task), second
-    shared = {k: v for k, v in opening.items() if k not in ("weights", "init")}
+    library = baseline.partition(":")[0] in LIBRARIES  # others have no weights to be initialized
+    own = ("weights",) if library else ("weights", "init")
+    shared = {k: v for k, v in opening.items() if k not in own}
     if baseline_weights is not None:
         shared["weights"] = baseline_weights
     return load(model, **opening, task=task), load(baseline, **shared, task=task)

@@ -221,7 +221,7 @@ def _opened(
     model: AnyModel, data: Data, config: AuditConfig, task: str, allow_random: bool
 ) -> tuple[Model, Data]:
     n, seed = needed(config), config.seed
-    return opened(model, data, task=task, allow_random=allow_random, n=n, seed=seed)
+    return opened(model, data, {"allow_random": allow_random}, task=task, n=n, seed=seed)
 
 
 def _once(model: AnyModel, data: Data, config: AuditConfig) -> Samples:

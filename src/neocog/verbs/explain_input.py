@@ -69,7 +69,7 @@ def open_explained(model: AnyModel, task: str, *, allow_random: bool = False) ->
     Raises:
         ModelError: it cannot be opened, or is a black box.
     """
-    opened_model, _ = opened(model, task=task, allow_random=allow_random)
+    opened_model, _ = opened(model, None, {"allow_random": allow_random}, task=task)
     if opened_model.black_box:
         raise ModelError(
             f"Explaining looks at layers and gradients; `{opened_model.title}` is a black "

@@ -5,15 +5,16 @@ from __future__ import annotations
 import copy
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Unpack
 
 import torch
 from torch import Tensor
 
 from neocog.errors import ModelError, RunError, UsageError, did_you_mean, printable
 from neocog.jsonable import Jsonable
+from neocog.models.declared import ModelOptions
 from neocog.models.external import SPEC_FILE
 from neocog.models.model import AnyModel, Model
 from neocog.networks.model import SpecifiedNetwork
@@ -22,6 +23,7 @@ from neocog.store.exported import save_exported
 from neocog.store.onnx_file import save_onnx
 from neocog.store.weights import load_weights
 from neocog.targets import target_file, write_bytes
+from neocog.verbs.opened import spelled_out
 
 __all__ = ["FORMATS", "Export", "export"]
 
@@ -50,20 +52,13 @@ class Export(Jsonable):
     max_abs_difference: float
 
 
+@spelled_out
 def export(
     model: AnyModel,
     out: StrPath | None = None,
     *,
     format: str | None = None,
-    weights: StrPath | None = None,
-    size: Sequence[int] | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-    classes: StrPath | int | Sequence[str] | None = None,
-    init: str | None = None,
-    output: str | None = None,
-    allow_random: bool = False,
-    resize_mode: str | None = None,
+    **options: Unpack[ModelOptions],
 ) -> Export:
     """Write a model with its spec, open the file again and compare the outputs.
 
@@ -72,19 +67,10 @@ def export(
     spec beside it, for those who have the network's code; pixels are normalized before.
 
     Args:
-        model: a run folder, `package.module:factory` or a .pt2; what follows `out` is of an
-            external model, see `neocog.load`.
+        model: a run folder, `package.module:factory` or a .pt2.
         out: the file; one in the current folder, named after the model, if left out.
         format: a key of `FORMATS`; by the ending of the file, else "onnx", if left out.
-        weights: a file for the network that a factory makes.
-        size: (C, H, W) of a sample.
-        mean: of pixels in [0, 1], one number a channel or one for all.
-        std: their standard deviation, likewise.
-        classes: names, a text file of them, or their number.
-        init: `none` for random weights of a network of a library, see `neocog.load`.
-        output: of a network that returns several tensors, the one that is the prediction.
-        allow_random: take a model whose predictions are not a function of the image alone.
-        resize_mode: `crop`, `stretch` or `pad`, how images are brought to that size.
+        options: of an external model, as keyword arguments, see `neocog.load`.
 
     Raises:
         UsageError: there is no such format, or the model is a black box.
@@ -101,18 +87,7 @@ def export(
         )
     if out is not None:
         target_file(out)
-    trained = load(
-        model,
-        weights=weights,
-        size=size,
-        mean=mean,
-        std=std,
-        classes=classes,
-        init=init,
-        output=output,
-        allow_random=allow_random,
-        resize_mode=resize_mode,
-    )
+    trained = load(model, **options)
     if trained.black_box:
         raise UsageError(
             f"An export writes what is inside a model, and `{printable(trained.path)}` is a "

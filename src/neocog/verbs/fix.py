@@ -146,7 +146,7 @@ def fix(
     downsampling = downsampling or usual_downsampling(padding)
     if isinstance(model, nn.Module):  # which stays as it is, in its mode and its statistics
         model = copy.deepcopy(model).eval()
-    trained, data = opened(model, data, allow_random=allow_random)
+    trained, data = opened(model, data, {"allow_random": allow_random})
     if trained.spec.input.axes != 2:
         raise UsageError(
             f"A fix is of models of images; `{trained.title}` takes series, {trained.shape}. "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from torch import nn
 
@@ -11,22 +12,34 @@ from neocog.data.inputs import Inputs, as_samples, is_path
 from neocog.data.open import open_data, parse_source
 from neocog.data.samples import Samples
 from neocog.data.series import series_at
+from neocog.models.declared import ModelOptions
 from neocog.models.external import as_it_is
 from neocog.models.model import AnyModel, Model
 from neocog.models.scoring import space_axes
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.load import load
 
-__all__ = ["opened"]
+__all__ = ["opened", "spelled_out"]
+
+Verb = TypeVar("Verb", bound=Callable[..., Any])
+
+
+def spelled_out(verb: Verb) -> Verb:
+    """A verb that takes `ModelOptions`, whose signature names each of them, as that of `load`."""
+    signature = inspect.signature(verb)
+    own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    known = inspect.signature(load).parameters
+    named = [known[name] for name in ModelOptions.__annotations__]
+    vars(verb)["__signature__"] = signature.replace(parameters=[*own, *named])
+    return verb
 
 
 def opened(
     model: AnyModel,
     data: Any = None,
+    options: ModelOptions | None = None,
     *,
     task: str | None = None,
-    allow_random: bool = False,
-    given: Mapping[str, Any] | None = None,
     shape: Sequence[int] | None = None,
     n: int | None = None,
     seed: int = 0,
@@ -36,9 +49,8 @@ def opened(
     Args:
         model: what `neocog.load` takes, or gives.
         data: a path, or what `neocog.data.inputs` takes; None for no data.
+        options: of an external model; of a module at hand those it does not say itself.
         task: of a module, where it does not say it.
-        allow_random: take a model whose predictions are not a function of the image alone.
-        given: options of `neocog.load`, None where they were left out.
         shape: of a sample of a module, where the data does not say it.
         n: samples that are needed, where they come one by one.
         seed: of that draw.
@@ -49,14 +61,16 @@ def opened(
     Raises:
         NeocogError: the model or the data cannot be opened.
     """
-    options = {name: value for name, value in (given or {}).items() if value is not None}
-    if options or not isinstance(model, nn.Module):
-        opened_model = load(model, **options, allow_random=allow_random)
+    options = options or {}
+    described = any(v is not None for name, v in options.items() if name != "allow_random")
+    if described or not isinstance(model, nn.Module):
+        opened_model = load(model, **options)
         return opened_model, opened_model.taken(data)
     if shape is None and data is not None and not isinstance(model, SpecifiedNetwork):
         data, shape = _sized(model, data, n, seed)
+    random = options.get("allow_random", False)
     size = None if shape is None else tuple(int(n) for n in shape)
-    opened_model = as_it_is(model, size, task=task or "classify", allow_random=allow_random)
+    opened_model = as_it_is(model, size, task=task or "classify", allow_random=random)
     return opened_model, opened_model.taken(data)
 
 

@@ -19,6 +19,7 @@ from neocog.graph.determinism import same_randomness_after
 from neocog.graph.preserve import preserved
 from neocog.models.class_matching import match_any
 from neocog.models.data_of import learned_from
+from neocog.models.declared import ModelOptions
 from neocog.models.model import Model
 from neocog.models.scoring import truths_of
 from neocog.networks.model import SpecifiedNetwork
@@ -91,7 +92,8 @@ def _model(
         )
 
     def as_a(task: str, data: Data | None) -> tuple[Model, Data]:
-        return opened_model(model, data, task=task, shape=size, allow_random=allow_random, n=HELD)
+        options: ModelOptions = {"allow_random": allow_random}
+        return opened_model(model, data, options, task=task, shape=size, n=HELD)
 
     candidate, read = as_a(task or "classify", data)
     if not isinstance(model, nn.Module):

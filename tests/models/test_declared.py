@@ -1,0 +1,16 @@
+"""Options of an external model are written down once, and a verb's signature says them all."""
+
+from __future__ import annotations
+
+import inspect
+
+import neocog
+from neocog.models.declared import ModelOptions
+
+
+def test_verbs_name_every_option_of_a_model_with_its_default() -> None:
+    known = inspect.signature(neocog.load).parameters
+    for verb in (neocog.evaluate, neocog.predict, neocog.export):
+        given = inspect.signature(verb).parameters
+        assert all(given[name] == known[name] for name in ModelOptions.__annotations__)
+        assert not any(p.kind is p.VAR_KEYWORD for p in given.values())
