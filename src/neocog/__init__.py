@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from neocog.verbs.export import export
     from neocog.verbs.fix import fix
     from neocog.verbs.predict import predict
+    from neocog.verbs.pretrain import pretrain
     from neocog.verbs.summary import summary
     from neocog.verbs.train import resume, train
     from neocog.web.explore import explore
@@ -49,6 +50,7 @@ __all__ = [
     "load",
     "open_data",
     "predict",
+    "pretrain",
     "resume",
     "summary",
     "train",
@@ -67,6 +69,7 @@ _ROOMS = {
     "load": "neocog.runs.load",
     "open_data": "neocog.data.open",
     "predict": "neocog.verbs.predict",
+    "pretrain": "neocog.verbs.pretrain",
     "resume": "neocog.verbs.train",
     "summary": "neocog.verbs.summary",
     "train": "neocog.verbs.train",

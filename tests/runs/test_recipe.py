@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neocog.errors import UsageError
-from neocog.runs.recipe import MachineConfig, Recipe, TransferConfig, changed, from_toml, to_toml
+from neocog.runs.recipe import (
+    MachineConfig,
+    PretrainConfig,
+    Recipe,
+    TransferConfig,
+    changed,
+    from_toml,
+    to_toml,
+)
 from neocog.training.augment import Augment
 
 
@@ -40,7 +48,7 @@ def test_any_recipe_survives_a_file(
 
 
 def test_every_key_is_in_the_file() -> None:
-    recipe = Recipe(augment=Augment(), transfer=TransferConfig())
+    recipe = Recipe(augment=Augment(), transfer=TransferConfig(), pretrain=PretrainConfig())
     plain = tomllib.loads(to_toml(recipe))
     for part in fields(Recipe):
         value = getattr(recipe, part.name)

@@ -23,6 +23,9 @@ EACH = {
     "random_erasing": 1.0,
     "brightness": 0.2,
     "contrast": 0.5,
+    "saturation": 0.5,
+    "hue": 0.2,
+    "grayscale": 0.5,
     "equalize": 0.5,
     "mixup": 0.4,
 }
@@ -50,6 +53,9 @@ def test_each_change(name: str, channels: int) -> None:
     assert one.x.dtype == torch.float32
     assert -1e-6 <= one.x.min() <= one.x.max() <= 1 + 1e-6  # rounding of interpolation
     assert torch.equal(x, before), "the batch that came was changed"
+    if channels == 1 and name in ("saturation", "hue", "grayscale"):
+        assert torch.equal(one.x, x), "gray images have no color"
+        return
     assert not torch.equal(one.x, x)
     assert torch.equal(one.y, y)
     again, other = augment(x, y, options, seed=5), augment(x, y, options, seed=6)
@@ -109,7 +115,7 @@ def test_twins_move_in_opposite_directions(border: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(EACH) - {"shift", "crop"}))
 def test_twins_are_otherwise_changed_alike(name: str) -> None:
-    x, y = _batch()
+    x, y = _batch(channels=3)
     out = augment(
         torch.cat([x, x]), torch.cat([y, y]), Augment(**{name: EACH[name]}), seed=1, twins=True
     )

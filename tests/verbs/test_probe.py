@@ -16,8 +16,9 @@ from neocog.networks.catalog import build
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs import features
 from neocog.runs.features import backbone_of, features_of, kept_features
+from neocog.training.neighbors import nearest
 from neocog.types import InputSpec, ModelSpec
-from neocog.verbs.probe import nearest, probe
+from neocog.verbs.probe import probe
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ __all__ = ["VERBS", "cli", "main"]
 
 VERBS = {
     "train": "Train a classifier on DATA; write a run folder with a report.",
+    "pretrain": "Pretrain a network on DATA without labels; `train --init RUN` goes on.",
     "evaluate": "Evaluate MODEL on DATA: accuracy, per class, confusion, calibration.",
     "predict": "Predict the classes of image files and folders.",
     "audit": "Measure shift consistency and name the layers that break it.",

@@ -43,9 +43,13 @@ from neocog.training.layer_rates import finetuning
 from neocog.training.loop import step_seed
 from neocog.training.machine import Machine, check_device, to_machine
 from neocog.training.optimize import build_optimizer, suited_rate
+from neocog.training.views import suited_views
 from neocog.types import Batch, InputSpec, ModelSpec
 
-__all__ = ["Experiment", "prepare"]
+__all__ = ["UNLABELED", "Experiment", "prepare", "without_labels"]
+
+UNLABELED, LEAST_UNLABELED = "unlabeled", 8
+"""The class of a network that was trained without labels, and images that takes at least."""
 
 LEAST_STD = 1e-3
 """Standard deviation of a channel of the data by which its pixels are divided, at least."""
@@ -63,6 +67,7 @@ class Experiment:
         average: the weight average, or None.
         cost: of one sample.
         notes: notes for the user.
+        labeled: the data with its labels, where training goes without them.
     """
 
     recipe: Recipe
@@ -72,6 +77,7 @@ class Experiment:
     average: Average | None
     cost: Cost
     notes: list[str]
+    labeled: Source | None = None
 
     @property
     def machine(self) -> Machine:
@@ -168,6 +174,9 @@ def prepare(
         progress=progress,
     )
     recipe = _same_data(recipe, source)
+    labeled = None
+    if recipe.pretrain is not None:
+        source, labeled = without_labels(source), source
     if not recipe.data.val:
         source = replace(source, splits=_with_val(source.splits))
     if by_size:
@@ -180,7 +189,8 @@ def prepare(
         spec = replace(spec, input=replace(spec.input, mean=resumed.mean, std=resumed.std))
     if recipe.augment is None:
         signal = spec.input
-        recipe = replace(recipe, augment=suited(signal.channels, signal.image_size))
+        suits = suited if recipe.pretrain is None else suited_views
+        recipe = replace(recipe, augment=suits(signal.channels, signal.image_size))
     spent = _preflight(spec, recipe, recipe.machine.device or best_device())
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(step_seed(recipe.train.seed, -1))
@@ -213,6 +223,7 @@ def prepare(
         average=Average(model, decay) if decay else None,
         cost=spent,
         notes=notes,
+        labeled=labeled,
     )
 
 
@@ -288,7 +299,17 @@ def _with_val(splits: dict[str, Split]) -> dict[str, Split]:
     return {**splits, "train": joined, "val": val.subset([])}
 
 
+def without_labels(source: Source) -> Source:
+    """The same images, all of one class: nothing that is given them can use a label."""
+    splits = {
+        n: replace(s, y=np.zeros_like(s.y)) if len(s) else s for n, s in source.splits.items()
+    }
+    return replace(source, splits=splits, classes=(UNLABELED,))
+
+
 def _check(source: Source, recipe: Recipe) -> list[str]:
+    if recipe.pretrain is not None:
+        return _check_unlabeled(source, recipe)
     if source.target.kind not in recipe.objective.task().targets:
         raise DataError(unlabeled(recipe.data.path, source.whole.names))
     train = source.splits["train"]
@@ -327,6 +348,22 @@ def _check(source: Source, recipe: Recipe) -> list[str]:
             f"No training sample is of class {names}: the model cannot learn to predict it."
         )
     return [*notes, *_left_out(source)]
+
+
+def _check_unlabeled(source: Source, recipe: Recipe) -> list[str]:
+    train, (height, width) = source.splits["train"], recipe.data.size
+    if len(train) < LEAST_UNLABELED:
+        raise DataError(
+            f"Pretraining needs {LEAST_UNLABELED} training images at least, better thousands; "
+            f"`{printable(recipe.data.path)}` has {len(train)}. Add images; they need no labels."
+        )
+    assert recipe.pretrain is not None
+    if recipe.pretrain.method == "rotation" and height != width:
+        raise UsageError(
+            f"Rotation by 90° needs square images; these are {height} × {width}. Give "
+            f"--size {min(height, width)}, or another --method."
+        )
+    return [*source.sheet.warnings, *_left_out(source)]
 
 
 def _left_out(source: Source) -> list[str]:

@@ -172,7 +172,7 @@ def _loaded(folder: RunFolder, path: StrPath, *, allow_random: bool) -> Model:
     module = SpecifiedNetwork(network, spec)
     module.eval()
     chance = as_function(module, os.fspath(path), spec.input.shape, allow_random=allow_random)
-    for note in chance:
+    for note in (*chance, *_untrained_head(card)):
         warnings.warn(note, stacklevel=3)
     return Model(
         module,
@@ -181,6 +181,18 @@ def _loaded(folder: RunFolder, path: StrPath, *, allow_random: bool) -> Model:
         recall=partial(read_seen, Path(path)),
         history=partial(_history, folder),
     )
+
+
+def _untrained_head(card: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a network without labels is good for."""
+    if "pretrained" not in card:
+        return ()
+    note = (
+        "This network was pretrained without labels: it has features, and no classes to predict. "
+        "Train a classifier on it with `neocog train DATA --init RUN`, or measure its features "
+        "with `neocog evaluate RUN DATA --probe`."
+    )
+    return (note,)
 
 
 def _history(folder: RunFolder) -> tuple[Exhibit, ...]:

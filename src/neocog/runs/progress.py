@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import nn
+
 from neocog.errors import RunError, UsageError
 from neocog.fields import Fields
 from neocog.runs.checkpoint import unpack
@@ -48,7 +50,11 @@ def _not_ours(e: Exception) -> RunError:
 
 
 def taken_up(
-    experiment: Experiment, tensors: dict[str, Any], state: dict[str, Any]
+    experiment: Experiment,
+    tensors: dict[str, Any],
+    state: dict[str, Any],
+    *,
+    module: nn.Module | None = None,
 ) -> TrainingProgress:
     """Restore a training from its checkpoint, which may be untrusted.
 
@@ -56,6 +62,7 @@ def taken_up(
         experiment: is given the weights and the optimizer's state.
         tensors: of the checkpoint.
         state: what it holds beside them.
+        module: what was trained, if more than the network.
 
     Raises:
         RunError: it is of another version, or damaged.
@@ -82,7 +89,7 @@ def taken_up(
     end = plan[-1][1] if is_plan(plan) else -1
     if progress.step > end or (progress.step == end and not rows):
         fields.bad("plan", "pairs of from step and to step, from 0, up to `step` or on", plan)
-    plain, network = fields.table("optimizer"), experiment.model.network
+    plain, network = fields.table("optimizer"), module or experiment.model.network
     unpack(tensors, plain, network, experiment.optimizer, experiment.average)
     return progress
 

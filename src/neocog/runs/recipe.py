@@ -18,6 +18,7 @@ from neocog.errors import UsageError, did_you_mean, printable
 from neocog.fields import INT64, short_repr
 from neocog.files import parse_toml
 from neocog.legacy import recipe_of_today
+from neocog.tasks.pretext.table import METHODS
 from neocog.training.augment import Augment
 from neocog.training.loop import Objective
 from neocog.training.machine import Machine
@@ -27,6 +28,7 @@ __all__ = [
     "DataConfig",
     "MachineConfig",
     "ModelConfig",
+    "PretrainConfig",
     "Provenance",
     "Recipe",
     "TrainConfig",
@@ -179,6 +181,29 @@ class TransferConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PretrainConfig:
+    """Self-supervised pretraining: labels are not used; see `neocog.runs.pretrain`.
+
+    Args:
+        method: one of `neocog.tasks.pretext.table.METHODS`.
+    """
+
+    method: str = "simclr"
+
+    def __post_init__(self) -> None:
+        """Check the method.
+
+        Raises:
+            UsageError: there is no such method.
+        """
+        if self.method not in METHODS:
+            raise UsageError(
+                f"`pretrain.method` names a self-supervised method, got "
+                f"`{printable(self.method[:KEY])}`. {did_you_mean(self.method[:KEY], METHODS)}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class MachineConfig:
     """Device and numerics; empty values are chosen by measuring.
 
@@ -203,7 +228,7 @@ class MachineConfig:
         Machine(**{k: v for k, v in vars(self).items() if v})
 
 
-COMMANDS = ("train", "fix")
+COMMANDS = ("train", "fix", "pretrain")
 """What makes runs."""
 
 
@@ -212,7 +237,7 @@ class Provenance:
     """Command, versions and hardware of the run: elsewhere bits may differ.
 
     Args:
-        command: `train` or `fix`.
+        command: `train`, `fix` or `pretrain`.
         torch: the version of PyTorch; empty before.
         processor: kind of processor and its widest vector instructions; empty before.
     """
@@ -249,6 +274,7 @@ class Recipe:
         machine: device and numerics.
         provenance: command, versions and hardware.
         transfer: how it starts from the weights of another network; None for a plain training.
+        pretrain: self-supervised pretraining; None for a training with labels.
     """
 
     data: DataConfig = field(default_factory=DataConfig)
@@ -261,9 +287,14 @@ class Recipe:
     machine: MachineConfig = field(default_factory=MachineConfig)
     provenance: Provenance = field(default_factory=Provenance)
     transfer: TransferConfig | None = None
+    pretrain: PretrainConfig | None = None
 
 
-OPTIONAL: Mapping[str, Callable[[], Any]] = {"augment": Augment, "transfer": TransferConfig}
+OPTIONAL: Mapping[str, Callable[[], Any]] = {
+    "augment": Augment,
+    "transfer": TransferConfig,
+    "pretrain": PretrainConfig,
+}
 """Tables that may be missing, and what their keys are changes of."""
 
 

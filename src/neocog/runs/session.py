@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import nn
 
-from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.plan import Plan_, segment
 from neocog.runs.recipe import Recipe
 from neocog.tasks.task import Task
@@ -95,7 +95,7 @@ class TrainingSession:
     """
 
     recipe: Recipe
-    model: SpecifiedNetwork
+    model: nn.Module
     feed: Callable[[int], Iterator[Batch]]
     optimizer: torch.optim.Optimizer
     task: Task

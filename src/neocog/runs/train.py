@@ -22,6 +22,7 @@ from neocog.runs.folder import RunFolder
 from neocog.runs.interrupt import deferred
 from neocog.runs.plan import WATCHING, Pace, evaluating, first_plan
 from neocog.runs.preflight import preflight
+from neocog.runs.pretrain import pretrain
 from neocog.runs.progress import card, must_agree_with, taken_up
 from neocog.runs.recipe import Recipe, to_toml
 from neocog.runs.session import TrainingProgress, TrainingSession
@@ -96,6 +97,17 @@ def _train(
     on_decoded: Callable[[int, int], None] | None,
 ) -> Generator[Event, None, None]:
     budget = Budget.of(recipe.train, began)
+    if recipe.pretrain is not None:
+        yield from pretrain(
+            recipe,
+            claim,
+            budget,
+            resume=resume,
+            strict=strict,
+            by_size=by_size,
+            on_decoded=on_decoded,
+        )
+        return
     recipe, why = chosen(recipe, strict=strict, progress=on_decoded)
     recipe, small = sized(recipe, budget, by_size=by_size, strict=strict, progress=on_decoded)
     kept = claim.folder.checkpoint() if resume else None

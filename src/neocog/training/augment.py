@@ -31,6 +31,12 @@ MOST = 100_000
 """Maximum of any amount: pixels, degrees or fractions."""
 
 
+_FRACTIONS = (
+    *("crop", "random_erasing", "erasing_size", "equalize"),
+    *("brightness", "hue", "grayscale"),
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Augment:
     """Augmentations of each batch, sampled per image; 0 disables one.
@@ -57,6 +63,9 @@ class Augment:
         erasing_size: max side of the rectangle, as a fraction of the image's.
         brightness: max offset added to all pixels, in units of the range 0 to 1.
         contrast: max change of contrast around the image mean, as a fraction.
+        saturation: max change of saturation of color images, as a fraction.
+        hue: max rotation of the hue of color images, as a fraction of the color circle.
+        grayscale: fraction of the color images that are turned gray.
         equalize: fraction of the images whose histogram is equalized.
         mixup: images and targets are mixed in pairs with a weight sampled from
             Beta(mixup, mixup) (Zhang et al. 2018).
@@ -76,6 +85,9 @@ class Augment:
     erasing_size: float = 0.4
     brightness: float = 0.0
     contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+    grayscale: float = 0.0
     equalize: float = 0.0
     mixup: float = 0.0
 
@@ -92,7 +104,7 @@ class Augment:
                     f"`augment.{f.name}` must not be negative, nor above {MOST:,}; got {value}. "
                     "Use 0 to leave it out."
                 )
-        for name in ("crop", "random_erasing", "erasing_size", "equalize", "brightness"):
+        for name in _FRACTIONS:
             if getattr(self, name) > 1:
                 raise UsageError(
                     f"`augment.{name}` is a fraction from 0 to 1, got {getattr(self, name)}. "
@@ -182,6 +194,8 @@ def augment(x: Tensor, y: Tensor, options: Augment, *, seed: int, twins: bool = 
         x = torch.where(mask, equalize(x), x)
     if options.brightness or options.contrast:
         x = _light(x, options, draw)
+    if x.shape[1] == 3 and (options.saturation or options.hue or options.grayscale):
+        x = _colors(x, options, draw)
     if options.random_erasing:
         x = _erase(x, options, draw)
     if options.mixup:
@@ -271,6 +285,25 @@ def _light(x: Tensor, options: Augment, draw: _Draw) -> Tensor:
     gain = draw.factor(options.contrast).to(x.device)[:, None, None, None]
     lift = draw.uniform(-options.brightness, options.brightness).to(x.device)[:, None, None, None]
     return ((x - mean) * gain + mean + lift).clamp_(0, 1)
+
+
+_YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+"""Luma and two axes of chroma of the NTSC standard: hue is an angle, saturation a radius."""
+
+
+def _colors(x: Tensor, options: Augment, draw: _Draw) -> Tensor:
+    """Saturation and hue, as one matrix an image: chroma is scaled and rotated, luma stays."""
+    radius = draw.factor(options.saturation)
+    if options.grayscale:
+        radius = torch.where(draw.fraction(options.grayscale), 0.0, radius)
+    angle = draw.uniform(-options.hue, options.hue) * (2 * math.pi)
+    change = torch.zeros(len(x), 3, 3)
+    change[:, 0, 0] = 1.0
+    change[:, 1, 1] = change[:, 2, 2] = radius * torch.cos(angle)
+    change[:, 1, 2] = -radius * torch.sin(angle)
+    change[:, 2, 1] = radius * torch.sin(angle)
+    matrix = (torch.linalg.inv(_YIQ) @ change @ _YIQ).to(x)
+    return torch.einsum("bij,bjhw->bihw", matrix, x).clamp_(0, 1)
 
 
 def equalize(x: Tensor) -> Tensor:

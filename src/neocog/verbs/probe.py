@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from neocog.data.inputs import is_path
 from neocog.data.open import open_data, parse_source
@@ -23,17 +21,9 @@ from neocog.runs.features import backbone_of, kept_features
 from neocog.stats import wilson_interval
 from neocog.tasks.classify import Evaluation, evaluation
 from neocog.training.linear import fit_linear
+from neocog.training.neighbors import nearest, votes_of
 
-__all__ = ["Probe", "nearest", "probe"]
-
-NEIGHBORS = 20
-"""Neighbors that vote, fewer where a class has fewer samples."""
-
-TEMPERATURE = 0.07
-"""Of the votes: exp(cosine similarity / temperature)."""
-
-_BLOCK = 2**24
-"""Similarities that are held at once."""
+__all__ = ["Probe", "probe"]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -148,7 +138,7 @@ def probe(model: Model, data: Any, *, seed: int = 0, strict: bool = False) -> Pr
     x = [kept_features(backbone, s, data=f"{source.fingerprint} {n}") for n, s in parts.items()]
     train, y = torch.cat(x), np.concatenate([s.y for s in parts.values()])
     test = kept_features(backbone, held, data=f"{source.fingerprint} {name}")
-    k = max(1, min(NEIGHBORS, int(np.bincount(y)[np.unique(y)].min())))
+    k = votes_of(y)
     fit = fit_linear(train, y, len(source.classes), seed=seed)
     score = evaluation(fit.logits(test), held.y, source.classes)
     near = int((nearest(train, y, test, classes=len(source.classes), k=k) == held.y).sum())
@@ -181,35 +171,3 @@ def _notes(model: Model, held: Split) -> tuple[str, ...]:
         return ()
     note = f"{known:,} of these {len(held):,} samples were trained on by the model"
     return (f"{note}: figures on them are optimistic.",)
-
-
-def nearest(train: Tensor, y: np.ndarray, x: Tensor, *, classes: int, k: int) -> np.ndarray:
-    """The class that the nearest samples vote for, int64, (B,).
-
-    Neighbors are those of the largest cosine similarity s, and vote with weight exp(s / 0.07)
-    (Z. Wu et al., "Unsupervised feature learning via non-parametric instance discrimination",
-    CVPR 2018).
-
-    Args:
-        train: features, (N, D).
-        y: their classes, (N,).
-        x: features, (B, D).
-        classes: K.
-        k: neighbors.
-
-    Example:
-        >>> train = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]])
-        >>> nearest(train, np.array([0, 0, 1]), torch.tensor([[0.1, 1.0]]), classes=2, k=1).tolist()
-        [1]
-    """
-    center = train.mean(0)
-    known = F.normalize(train - center, dim=1) if len(train) > 2 else F.normalize(train, dim=1)
-    queries = F.normalize(x - center, dim=1) if len(train) > 2 else F.normalize(x, dim=1)
-    label, rows = torch.from_numpy(np.ascontiguousarray(y)), max(1, _BLOCK // len(train))
-    out = []
-    for part in torch.split(queries, rows):
-        similarity, index = (part @ known.T).topk(min(k, len(train)), dim=1)
-        votes = torch.zeros(len(part), classes)
-        votes.scatter_add_(1, label[index], (similarity / TEMPERATURE).exp())
-        out.append(votes.argmax(1))
-    return torch.cat(out).numpy()

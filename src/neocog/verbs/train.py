@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
@@ -23,6 +24,7 @@ from neocog.runs.exhibits import run_first_screen, run_sections
 from neocog.runs.folder import RECIPE
 from neocog.runs.initial import IMAGENET, network_of
 from neocog.runs.load import load
+from neocog.runs.pretrain_report import pretrain_first_screen, pretrain_sections
 from neocog.runs.recipe import Recipe, changed, from_toml
 from neocog.runs.train import train as train_run
 from neocog.stats import student_t
@@ -33,6 +35,7 @@ from neocog.verbs.watch import Progress, watching
 __all__ = [
     "NO_AUGMENT",
     "Spread",
+    "finish",
     "free_folder",
     "read_recipe",
     "resume",
@@ -112,7 +115,7 @@ def train(
     check_device(settled.machine.device)
     where = Path(out) if out else free_folder(settled.data.path)
     with claimed(where, overwrite=overwrite) as claim:
-        return _finish(
+        return finish(
             settled, claim, strict=strict, by_size=by_size, progress=progress, began=began
         )
 
@@ -135,7 +138,7 @@ def resume(run: StrPath, *, progress: Progress = True) -> Model:
                 f"A recipe of a run names its data; that of `{printable(Path(run))}` names none. "
                 "Write `path` below [data], or take an undamaged copy."
             )
-        return _finish(recipe, claim, resume=True, progress=progress)
+        return finish(recipe, claim, resume=True, progress=progress)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -303,7 +306,7 @@ def _forgetting(settled: Recipe, run: Recipe) -> Recipe:
     )
 
 
-def _finish(
+def finish(
     recipe: Recipe,
     claim: Claim,
     *,
@@ -313,6 +316,7 @@ def _finish(
     progress: Progress = True,
     began: float | None = None,
 ) -> Model:
+    """Train a recipe to the end, write the report and open the model; as for `train`."""
     with watching(progress) as on_progress:
         events = train_run(
             recipe,
@@ -326,15 +330,22 @@ def _finish(
         with closing(events):
             for event in events:
                 if isinstance(event, Finished):
-                    sections = run_sections(event, claim.folder.metrics())
-                    done = event.experiment.recipe  # which may have been chosen by the data
-                    title = f"{done.model.name} on {Path(done.data.path).name}"
-                    first = run_first_screen(event, str(claim.path))
-                    html = page(title, sections, first=first)
-                    write(claim.folder.path / "report.html", html)
+                    write(claim.folder.path / "report.html", _report(event, claim))
                     claim.finish()
                 on_progress(event)
-    return load(claim.path)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="This network was pretrained without labels")
+        return load(claim.path)
+
+
+def _report(end: Finished, claim: Claim) -> str:
+    """The page of a finished training."""
+    recipe, rows = end.experiment.recipe, claim.folder.metrics()  # chosen by the data, perhaps
+    title = f"{recipe.model.name} on {Path(recipe.data.path).name}"
+    if recipe.pretrain is not None:
+        first = pretrain_first_screen(end, rows, str(claim.path))
+        return page(title, pretrain_sections(end, rows), first=first)
+    return page(title, run_sections(end, rows), first=run_first_screen(end, str(claim.path)))
 
 
 def free_folder(source: StrPath) -> Path:

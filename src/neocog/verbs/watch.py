@@ -27,6 +27,7 @@ from rich.progress import (
 
 from neocog.render.terminal import screen
 from neocog.runs.events import Decoded, Epoch, Event, Finished, Started
+from neocog.tasks.pretext.table import METHODS
 from neocog.training.augment import Augment
 from neocog.training.loop import Step
 from neocog.verbs.progress import Progress
@@ -102,10 +103,9 @@ class Watch:
         machine, splits = experiment.machine, experiment.source.splits
         counts = ", ".join(f"{len(s):,} {name}" for name, s in splits.items())
         size = " × ".join(str(n) for n in (*recipe.data.size, recipe.data.channels))
-        self._line(
-            f"data     {recipe.data.path}: {counts}; {size}, "
-            f"{len(experiment.source.classes)} classes"
-        )
+        classes = f"{len(experiment.source.classes)} classes"
+        classes = "labels not used" if recipe.pretrain is not None else classes
+        self._line(f"data     {recipe.data.path}: {counts}; {size}, {classes}")
         self._line(
             f"model    {recipe.model.name}: {experiment.cost.params:,} parameters, "
             f"{experiment.cost.macs / 1e6:.1f} M MACs per sample"
@@ -114,6 +114,9 @@ class Watch:
         frozen = recipe.transfer is not None and recipe.transfer.freeze == "all"
         augment = "none (frozen features)" if frozen else _augmentations(experiment.augment)
         self._line(f"augment  {augment}")
+        if recipe.pretrain is not None:
+            method = recipe.pretrain.method
+            self._line(f"method   {method}: {METHODS[method].about}")
         for note in event.notes:
             self._note(note)
         self.task = self.bar.add_task("training", total=event.steps, completed=event.done, speed="")
@@ -136,6 +139,9 @@ class Watch:
     def _epoch(self, event: Epoch) -> None:
         row = event.row
         val = f"  val {row['val_accuracy']:.2%}" if "val_accuracy" in row else ""
+        if "embedding_std" in row:
+            val = f"  kNN {row['knn_accuracy']:.2%}" if "knn_accuracy" in row else ""
+            val += f"  std {row['embedding_std']:.2f}  rank {row['embedding_rank']:.1f}"
         self._line(
             f"epoch {row['epoch']:>3}  loss {row['train_loss']:.4f}{val}  "
             f"{row['images_per_second']:,.0f} images/s  {row['seconds']:.1f} s"

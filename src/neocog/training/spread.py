@@ -1,0 +1,113 @@
+"""Do embeddings of different images differ? Their spread, their rank, and what follows.
+
+Self-supervised losses can be made small by giving every image the same embedding (collapse), or
+embeddings along a few directions (dimensional collapse, L. Jing et al., ICLR 2022). Two figures
+show it without a label.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["Diagnosis", "effective_rank", "relative_std", "verdict"]
+
+LEAST_STD = 0.05
+"""Relative standard deviation below which embeddings count as one."""
+
+LEAST_RANK = 2.0
+"""Effective rank below which embeddings count as a line."""
+
+GAIN = 0.01
+"""Accuracy of nearest neighbors that training must add to count as learning."""
+
+
+def relative_std(z: Tensor) -> float:
+    """Root mean square of the standard deviations of the dimensions, of rows of norm √D.
+
+    1 where embeddings spread evenly around zero, 0 where all are one (after X. Chen, K. He, CVPR
+    2021, who take rows of norm 1 and compare with 1/√D).
+
+    Args:
+        z: (B, D).
+
+    Example:
+        >>> relative_std(torch.tensor([[1.0, 0.0], [-3.0, 0.0]])), relative_std(torch.ones(4, 2))
+        (1.0, 0.0)
+    """
+    rows = torch.nn.functional.normalize(z.double(), dim=1)
+    return float(rows.var(0, correction=0).sum().clamp(min=0).sqrt())
+
+
+def effective_rank(z: Tensor) -> float:
+    """Exponential of the entropy of the singular values: how many directions embeddings use.
+
+    O. Roy, M. Vetterli, "The effective rank", EUSIPCO 2007; as a sign of pretraining Q. Garrido et
+    al., "RankMe", ICML 2023. The mean is taken off first.
+
+    Args:
+        z: (B, D).
+
+    Example:
+        >>> z = torch.cat([torch.eye(3), -torch.eye(3)])
+        >>> round(effective_rank(z), 4), effective_rank(torch.ones(4, 2))
+        (3.0, 0.0)
+    """
+    centered = z.double() - z.double().mean(0)
+    scale = float(z.double().abs().max())
+    s = torch.linalg.svdvals(centered)
+    if not len(s) or float(s[0]) <= 1e-9 * max(scale, 1e-30):
+        return 0.0
+    p = s / s.sum()
+    return float(torch.exp(torch.special.entr(p).sum()))
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What the signs of a training say.
+
+    Args:
+        collapsed: embeddings of different images hardly differ.
+        text: a sentence.
+        learns: nearest neighbors got better; None where there are no labels to tell.
+    """
+
+    collapsed: bool
+    text: str
+    learns: bool | None = None
+
+
+def verdict(
+    std: float, rank: float, *, knn: float | None = None, before: float | None = None
+) -> Diagnosis:
+    """Learning, or collapsing, because of what.
+
+    Args:
+        std: see `relative_std`.
+        rank: see `effective_rank`.
+        knn: accuracy of nearest neighbors; None without labels.
+        before: the same with random weights.
+
+    Example:
+        >>> verdict(0.01, 8.0).text
+        'collapsing, because all embeddings are nearly one: their relative std is 0.010 (1 is even)'
+        >>> verdict(0.9, 30.0, knn=0.8, before=0.5).text
+        'learning: nearest neighbors name the class of 80.0 % of images, 50.0 % with random weights'
+    """
+    if std < LEAST_STD:
+        why = f"all embeddings are nearly one: their relative std is {std:.3f} (1 is even)"
+        return Diagnosis(True, f"collapsing, because {why}", False)
+    if rank < LEAST_RANK:
+        why = f"embeddings lie along a line: their effective rank is {rank:.1f}"
+        return Diagnosis(True, f"collapsing, because {why}", False)
+    if knn is None or before is None:
+        spread = f"embeddings are spread (relative std {std:.2f}, effective rank {rank:.1f})"
+        return Diagnosis(False, f"learning, as far as that shows without labels: {spread}")
+    numbers = f"nearest neighbors name the class of {knn:.1%} of images"
+    numbers = numbers.replace("%", " %")
+    random = f"{before:.1%} with random weights".replace("%", " %")
+    if knn < before + GAIN:
+        return Diagnosis(False, f"no gain yet: {numbers}, {random}", False)
+    return Diagnosis(False, f"learning: {numbers}, {random}", True)

@@ -1,0 +1,68 @@
+"""A collapse is called a collapse, and a spread is not."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from neocog.errors import DataError
+from neocog.training.augment import Augment, augment
+from neocog.training.spread import effective_rank, relative_std, verdict
+from neocog.training.views import suited_views
+
+
+def _judged(z: torch.Tensor):
+    return verdict(relative_std(z), effective_rank(z))
+
+
+def test_planted_collapses_are_named_with_their_reason() -> None:
+    torch.manual_seed(0)
+    point = torch.ones(200, 32) + 1e-3 * torch.randn(200, 32)
+    assert "all embeddings are nearly one" in _judged(point).text
+    line = torch.randn(200, 1) * torch.randn(1, 32) + 1e-3 * torch.randn(200, 32)
+    assert "lie along a line" in _judged(line).text
+    assert _judged(point).collapsed
+    assert _judged(line).collapsed
+    assert not _judged(torch.randn(200, 32)).collapsed
+    assert not _judged(torch.randn(200, 4) @ torch.randn(4, 32)).collapsed
+
+
+def test_learning_needs_better_neighbors_than_random_weights_have() -> None:
+    assert verdict(0.9, 20.0, knn=0.80, before=0.60).learns
+    worse = verdict(0.9, 20.0, knn=0.55, before=0.60)
+    assert not worse.learns
+    assert worse.text.startswith("no gain yet")
+    assert verdict(0.9, 20.0).learns is None
+
+
+def test_rank_and_spread_know_no_rotation_and_no_scale() -> None:
+    torch.manual_seed(1)
+    z = torch.randn(64, 8).double() * torch.tensor([4.0, 1, 1, 1, 0.1, 0.1, 0.1, 0.1]).double()
+    moved = 5 * z @ torch.linalg.qr(torch.randn(8, 8).double())[0]
+    assert effective_rank(moved) == pytest.approx(effective_rank(z), rel=1e-9)
+    assert relative_std(moved) == pytest.approx(relative_std(z), rel=1e-9)
+    assert 1 < effective_rank(z) < 8
+
+
+def test_views_of_photographs_are_mirrored_and_views_of_drawings_are_not() -> None:
+    color, gray = suited_views(3, (32, 32)), suited_views(1, (28, 28))
+    assert color.flip
+    assert color.saturation > 0
+    assert not gray.flip
+    assert gray.rotate <= 15
+    with pytest.raises(DataError, match="1 or 3 channels; these have 4"):
+        suited_views(4, (32, 32))
+
+
+def test_grayscale_leaves_luma_and_hue_leaves_gray() -> None:
+    x, y = torch.rand(8, 3, 5, 5), torch.zeros(8, dtype=torch.int64)
+    luma = torch.tensor([0.299, 0.587, 0.114])
+    gray = augment(x, y, Augment(grayscale=1.0), seed=0).x
+    assert torch.allclose(gray[:, 0], gray[:, 2], atol=2e-3)
+    # The inverse of the three-digit matrix of the standard is exact to a thousandth.
+    assert torch.allclose(gray[:, 1], torch.einsum("c,bchw->bhw", luma, x), atol=2e-3)
+    turned = augment(gray, y, Augment(hue=0.5, saturation=0.5), seed=0).x
+    assert torch.allclose(turned, gray, atol=4e-3)
+    assert not torch.allclose(augment(x, y, Augment(hue=0.5), seed=0).x, x, atol=0.05)
+    one = x[:, :1]
+    assert torch.equal(augment(one, y, Augment(hue=0.5, grayscale=1.0), seed=0).x, one)
