@@ -1,5 +1,8 @@
 """The table of operators: complete, of PyTorch's names, and the same for all who ask it."""
 
+import operator
+import re
+
 import pytest
 import torch
 from tests.graph.graphs import Vit
@@ -8,7 +11,7 @@ from torch.nn import functional as F
 
 from neocog.graph.cost import cost
 from neocog.graph.operations import Operation, watching
-from neocog.graph.ops import ON_MAP, OPERATORS, cost_of, kind_of, moves, rule_of, window_of
+from neocog.graph.ops import ON_MAP, OPERATORS, cost_of, kind_of, moves, name_of, rule_of, window_of
 from neocog.graph.reach.rules import RULES
 from neocog.graph.structure import structure
 
@@ -88,3 +91,20 @@ def test_an_operator_without_a_row_goes_by_the_marks_of_pytorch() -> None:
     assert rules["_linalg_svd"] == ""
     assert kind_of(ops[:1], 1) == "other"
     assert not moves("erf")
+
+
+@pytest.mark.parametrize(
+    ("called", "name"),
+    [
+        (F.max_pool2d, "maxpool2d"),
+        (torch.conv1d, "conv1d"),
+        (operator.iadd, "add"),
+        (operator.invert, "invert"),  # no `i` of in-place work
+        ("sub_", "sub"),
+        (type("Padded", (nn.Conv2d,), {})(1, 1, 3), "conv2d"),
+        (nn.ReflectionPad2d(1), "reflectionpad2d"),
+        (re.sub, ""),
+    ],
+)
+def test_a_function_a_method_and_a_module_have_one_name(called, name: str) -> None:
+    assert name_of(called) == name

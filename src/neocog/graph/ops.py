@@ -43,6 +43,7 @@ __all__ = [
     "kind_of",
     "label_of",
     "moves",
+    "name_of",
     "numbers",
     "operator_of",
     "reshapes",
@@ -353,6 +354,7 @@ ARITHMETIC = ("add", "sub", "rsub", "mul", "div")
 RELABELS = ("transpose", "t", "squeeze", "unsqueeze", "swapaxes", "swapdims", "as_strided")
 """In place these write nothing: the same memory in another form."""
 
+_IN_PLACE = ("iadd", "isub", "imul", "itruediv")
 _RESHAPES = ("reshape", "cut")
 _MOVES = (*_RESHAPES, "pad", "move", "cat")
 _HEAVY = ("conv", "linear", "softmax", "norm", "pool", "attention")
@@ -436,6 +438,32 @@ def label_of(name: str, kind: str, op: str, *, free: bool) -> str:
     parts = name.split(".")
     first = next((k for k in range(len(parts) - 1, -1, -1) if not parts[k].isdigit()), None)
     return f"{op} {name}" if first is None else ".".join(parts[first:])
+
+
+def name_of(called: object) -> str:
+    """What is called, by one name for a function, a method and a module of PyTorch; "" of others.
+
+    Args:
+        called: a function, the name of a method, or a module; of a module of ours that derives
+            from one of PyTorch it is that of PyTorch.
+
+    Example:
+        >>> name_of(nn.MaxPool2d(2)), name_of(torch.max_pool2d), name_of("relu_"), name_of(print)
+        ('maxpool2d', 'maxpool2d', 'relu', '')
+    """
+    if isinstance(called, nn.Module):
+        theirs = (k for k in type(called).__mro__ if k.__module__.startswith("torch.nn.modules."))
+        name = next(theirs, nn.Module).__name__
+    elif isinstance(called, str):
+        name = called
+    else:
+        home = getattr(called, "__module__", None) or "torch"  # builtins of PyTorch have none
+        name = str(getattr(called, "__name__", ""))
+        if home == "_operator":  # `a += b` is that of `a + b`
+            name = name[1:] if name in _IN_PLACE else name
+        elif home.partition(".")[0] != "torch":
+            return ""
+    return name.replace("_", "").lower()
 
 
 def is_library(module: nn.Module) -> bool:

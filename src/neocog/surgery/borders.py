@@ -9,13 +9,13 @@ from typing import Any
 from torch import fx, nn
 from torch.nn import functional as F
 
+from neocog.graph.ops import name_of
 from neocog.layers.blocks import CircularConv2d, extend
 from neocog.surgery.graph import Traced, shape_of
-from neocog.surgery.window import FUNCTIONS, NodeWindow, arguments, label
+from neocog.surgery.window import NodeWindow, arguments, called, label, windowed
 
 __all__ = [
     "NOT_SPATIAL",
-    "PAD_MODULES",
     "OperatorChange",
     "OperatorChanges",
     "extra_samples",
@@ -208,8 +208,9 @@ def _set_module(module: nn.Module, change: OperatorChange, separate: bool) -> No
 
 def _set_arguments(change: OperatorChange, separate: bool) -> None:
     node = change.node
-    assert callable(node.target)
-    _, axes, names = FUNCTIONS[node.target]
+    row = windowed(node.target)
+    assert row
+    _, axes, names = row
     given = arguments(node, names)
     if change.dense:
         given["stride"] = (1,) * axes
@@ -221,17 +222,10 @@ def _set_arguments(change: OperatorChange, separate: bool) -> None:
     node.kwargs = given
 
 
-PAD_MODULES = (
-    nn.ZeroPad1d,
-    nn.ZeroPad2d,
-    nn.ReflectionPad1d,
-    nn.ReflectionPad2d,
-    nn.ReplicationPad1d,
-    nn.ReplicationPad2d,
-    nn.ConstantPad1d,
-    nn.ConstantPad2d,
-)
-"""Modules that only pad, but not circularly."""
+def only_pads(module: nn.Module) -> bool:
+    """Whether a module of PyTorch only pads, but not circularly."""
+    name = name_of(module)
+    return name.endswith(("pad1d", "pad2d")) and not name.startswith("circular")
 
 
 def wraps_pads(
@@ -280,8 +274,8 @@ def is_pad(node: fx.Node, root: nn.Module) -> bool:
 def _pad_of(node: fx.Node, root: nn.Module) -> list[int] | None:
     """Padding of a node that only pads, from the last axis on; else None."""
     if node.op == "call_module":
-        module = root.get_submodule(str(node.target))
-        return list(module.padding) if isinstance(module, PAD_MODULES) else None
+        module: Any = called(node, root)
+        return list(module.padding) if only_pads(module) else None
     if node.op != "call_function" or node.target is not F.pad:
         return None
     given = arguments(node, ("input", "pad", "mode", "value"))

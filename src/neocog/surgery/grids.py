@@ -16,14 +16,13 @@ import operator
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import fx, nn
-from torch.nn import functional as F
 
+from neocog.graph.ops import name_of
 from neocog.layers.windows import TakeWindows
 from neocog.surgery.axes import blocks, joined, paired, permuted, stacked, summed
 from neocog.surgery.graph import Traced, shape_of
-from neocog.surgery.window import NodeWindow, label, window_of
+from neocog.surgery.window import NodeWindow, called, label, window_of
 
 __all__ = ["GridLayout", "SampleGrids", "Sampler", "grids_of"]
 
@@ -157,24 +156,11 @@ def grids_of(traced: Traced) -> SampleGrids:
     return grids
 
 
-_DISGUISED: dict[Any, str] = {
-    nn.PixelUnshuffle: "pixels moved into channels",
-    nn.Unfold: "windows moved into channels",
-    F.pixel_unshuffle: "pixels moved into channels",
-    torch.pixel_unshuffle: "pixels moved into channels",
-    F.unfold: "windows moved into channels",
-    nn.FractionalMaxPool2d: "windows at random positions",
-    nn.Conv3d: "three spatial axes",
-}
-_ADAPTIVE = {
-    nn.AdaptiveAvgPool1d,
-    nn.AdaptiveAvgPool2d,
-    nn.AdaptiveMaxPool1d,
-    nn.AdaptiveMaxPool2d,
-    F.adaptive_avg_pool1d,
-    F.adaptive_avg_pool2d,
-    F.adaptive_max_pool1d,
-    F.adaptive_max_pool2d,
+_DISGUISED = {
+    "pixelunshuffle": "pixels moved into channels",
+    "unfold": "windows moved into channels",
+    "fractionalmaxpool2d": "windows at random positions",
+    "conv3d": "three spatial axes",
 }
 _PRESAMPLED = "its windows are gathered from an equivariant phase already"
 _NOT_SPATIAL = "its input is not laid out as (B, C, spatial axes)"
@@ -235,7 +221,8 @@ class _Walk:
                 )
 
     def _sampler(self, node: fx.Node, layout: GridLayout, window: NodeWindow) -> GridLayout | None:
-        reason = _PRESAMPLED if self._what(node.all_input_nodes[0]) is TakeWindows else ""
+        gathered = isinstance(called(node.all_input_nodes[0], self.root), TakeWindows)
+        reason = _PRESAMPLED if gathered else ""
         usual = tuple(range(2, 2 + self.grids.space))
         if layout.axes != usual or len(window.stride) != self.grids.space:
             reason = _NOT_SPATIAL
@@ -266,7 +253,7 @@ class _Walk:
         self, node: fx.Node, layout: GridLayout, shape: tuple[int, ...], before: tuple[int, ...]
     ) -> tuple[int, ...] | None:
         """Spatial axes of the output; None if they are lost."""
-        name = node.target if node.op == "call_method" else getattr(node.target, "__name__", "")
+        name = self._name(node)
         if name in ("permute", "transpose", "swapaxes"):
             return permuted(node, layout.axes, len(before))
         if name == "getitem" and isinstance(node.args[1], int):
@@ -278,7 +265,7 @@ class _Walk:
             return tuple(a - sum(g < a for g in reduced) for a in layout.axes)
         last = tuple(range(len(shape) - self.grids.space, len(shape)))
         sizes = tuple(before[a] for a in layout.axes)
-        lays_out = name in _RESHAPES or self._what(node) in (nn.Flatten, nn.Unflatten)
+        lays_out = name in _RESHAPES
         if len(shape) != len(before) and not lays_out:
             return None
         if lays_out:
@@ -297,7 +284,7 @@ class _Walk:
         if set(layout.axes) <= summed(node, len(sizes)):
             return None
         space = [sizes[a] for a in layout.axes]
-        if disguise := self._disguised(node):
+        if disguise := _DISGUISED.get(self._name(node)):
             return self._note(node, unknown, None, f"it is written as {disguise}", disguise)
         # Rows and columns cut into blocks: (…, h/s, s, w/s, s).
         parts = len(shape) - len(sizes)
@@ -314,14 +301,8 @@ class _Walk:
             return None
         return unknown
 
-    def _disguised(self, node: fx.Node) -> str:
-        return _DISGUISED.get(self._what(node), "")
-
-    def _what(self, node: fx.Node) -> Any:
-        """The function, or the class of the module."""
-        if node.op == "call_module":
-            return type(self.root.get_submodule(str(node.target)))
-        return node.target
+    def _name(self, node: fx.Node) -> str:
+        return name_of(called(node, self.root))
 
     def _resized(
         self,
@@ -335,7 +316,7 @@ class _Walk:
         sizes = shape_of(before) or ()
         old = [sizes[a] for a in layout.axes]
         new = [shape[a] for a in after.axes]
-        what = self._what(node)
+        what, name = called(node, self.root), self._name(node)
         if any(2 * n >= 3 * o for o, n in zip(old, new, strict=True) if o > 1):
             group = self.grids.open(())
             self.grids.bar(group, "it upsamples")
@@ -343,19 +324,20 @@ class _Walk:
         window = window_of(node, self.root)
         if window is not None or all(3 * n > 2 * o for o, n in zip(old, new, strict=True)):
             return after
-        disguise = _DISGUISED.get(what, "")
+        disguise = _DISGUISED.get(name, "")
         size = "×".join(map(str, new))
-        if what in _ADAPTIVE:
+        if name.startswith("adaptive"):
             named = f"adaptive pooling to {size}"
             reason = "its windows differ in size; only pooling to 1 is the same for all shifts"
         elif what is operator.getitem:
             if not any(isinstance(i, slice) and i.step not in (None, 1) for i in _index(node)):
                 return after
             named, reason = "slicing", _NOT_SPATIAL
-        elif what is F.interpolate or what is nn.Upsample:
+        elif name in ("interpolate", "upsample"):
             named, reason = f"interpolation to {size}", "it samples between grid points"
         else:
-            named = disguise or getattr(what, "__name__", str(what))
+            kind = type(what) if isinstance(what, nn.Module) else what
+            named = disguise or getattr(kind, "__name__", str(kind))
             reason = f"it is written as {disguise}" if disguise else "an unknown operator"
         return self._note(node, after, None, reason, named)
 

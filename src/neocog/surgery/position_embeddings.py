@@ -8,27 +8,16 @@ table.
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
-from typing import Any
 
-import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
+from neocog.graph.ops import name_of
 from neocog.surgery.graph import Traced, shape_of
-from neocog.surgery.window import label
+from neocog.surgery.window import called, label
 
 __all__ = ["PositionEmbedding", "position_embeddings_of", "upstream_of"]
-
-_SUMS: frozenset[Any] = frozenset(
-    (
-        *(operator.add, operator.iadd, operator.sub, operator.isub, operator.mul, operator.imul),
-        *(torch.add, torch.sub, torch.mul),
-        *("add", "add_", "sub", "sub_", "mul", "mul_"),
-    )
-)
-"""Elementwise functions and methods of two tensors."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +54,7 @@ def position_embeddings_of(traced: Traced) -> list[PositionEmbedding]:
         elif node.op not in ("placeholder", "output") and all(n in fixed for n in inputs):
             held = node.op == "call_module"
             fixed[node] = str(node.target) if held else next((fixed[n] for n in inputs), node.name)
-        elif node.target in _SUMS and len(inputs) == 2:
+        elif name_of(called(node, traced.root)) in ("add", "sub", "mul") and len(inputs) == 2:
             table = next((n for n in inputs if n in fixed), None)
             if table is not None and _varies(shape_of(table)):
                 tables.append(PositionEmbedding(node, fixed[table], shape_of(table) or ()))

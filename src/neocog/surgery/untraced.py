@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from neocog.errors import ModelError, UsageError, did_you_mean
 from neocog.graph.hooks import hooked
 from neocog.layers.downsample import Downsampling
-from neocog.surgery.borders import PAD_MODULES, extra_samples, wraps
+from neocog.surgery.borders import extra_samples, only_pads, wraps
 from neocog.surgery.graph import copied
 from neocog.surgery.result import Replaced, Skipped, Surgery
 from neocog.surgery.window import NodeWindow, window_of_module
@@ -99,7 +99,7 @@ def _wrap(root: nn.Module, *, axes: int) -> list[str]:
     rest = []
     for name, part in root.named_modules():
         window = window_of_module(part)
-        if isinstance(part, PAD_MODULES):
+        if only_pads(part):
             rest.append(name)
         if window is None or not any(map(any, window.padding)):
             continue

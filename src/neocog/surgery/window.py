@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import fx, nn
-from torch.nn import functional as F
 
+from neocog.graph.ops import name_of
 from neocog.layers.pnorm import PNormPool
 
-__all__ = ["NodeWindow", "arguments", "enclosing", "label", "window_of", "window_of_module"]
+__all__ = [
+    "NodeWindow",
+    "arguments",
+    "called",
+    "enclosing",
+    "label",
+    "window_of",
+    "window_of_module",
+    "windowed",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,35 +87,40 @@ class NodeWindow:
 
 _CONV = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
 _MAX = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
-_AVG = ("input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
+_AVG = (
+    *("input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"),
+    "divisor_override",
+)
 _LP = ("input", "norm_type", "kernel_size", "stride", "ceil_mode")
 
-FUNCTIONS: dict[Callable[..., Any], tuple[str, int, tuple[str, ...]]] = {
-    F.conv1d: ("convolution", 1, _CONV),
-    F.conv2d: ("convolution", 2, _CONV),
-    torch.conv1d: ("convolution", 1, _CONV),
-    torch.conv2d: ("convolution", 2, _CONV),
-    F.max_pool1d: ("max pool", 1, _MAX),
-    F.max_pool2d: ("max pool", 2, _MAX),
-    torch.max_pool1d: ("max pool", 1, _MAX),
-    torch.max_pool2d: ("max pool", 2, _MAX),
-    F.avg_pool1d: ("average pool", 1, _AVG),
-    F.avg_pool2d: ("average pool", 2, (*_AVG, "divisor_override")),
-    torch.avg_pool1d: ("average pool", 1, _AVG),
-    F.lp_pool1d: ("p-norm pool", 1, _LP),
-    F.lp_pool2d: ("p-norm pool", 2, _LP),
+_WINDOWS = {
+    "conv": ("convolution", _CONV),
+    "maxpool": ("max pool", _MAX),
+    "avgpool": ("average pool", _AVG),
+    "lppool": ("p-norm pool", _LP),
 }
-"""Function to kind, number of spatial axes, and names of its arguments."""
+"""Name without the number of axes to kind, and names of the arguments of a function."""
 
-_CONVS = {nn.Conv1d: 1, nn.Conv2d: 2}
-_POOLS: dict[type[nn.Module], tuple[str, int]] = {
-    nn.MaxPool1d: ("max pool", 1),
-    nn.MaxPool2d: ("max pool", 2),
-    nn.AvgPool1d: ("average pool", 1),
-    nn.AvgPool2d: ("average pool", 2),
-    nn.LPPool1d: ("p-norm pool", 1),
-    nn.LPPool2d: ("p-norm pool", 2),
-}
+
+def called(node: fx.Node, root: nn.Module) -> Any:
+    """The module, the function or the name of the method that a node calls; None of others."""
+    if node.op == "call_module":
+        return root.get_submodule(str(node.target))
+    return node.target if node.op in ("call_function", "call_method") else None
+
+
+def windowed(what: object) -> tuple[str, int, tuple[str, ...]] | None:
+    """Kind, number of spatial axes and arguments of a convolution or pooling; None of others.
+
+    Example:
+        >>> windowed(nn.AvgPool2d(2))[:2], windowed(nn.ReLU())
+        (('average pool', 2), None)
+    """
+    match = re.fullmatch(r"(\w+)([12])d", name_of(what))
+    if match is None or match[1] not in _WINDOWS:
+        return None
+    kind, names = _WINDOWS[match[1]]
+    return kind, int(match[2]), names
 
 
 def window_of(node: fx.Node, root: nn.Module) -> NodeWindow | None:
@@ -115,19 +130,15 @@ def window_of(node: fx.Node, root: nn.Module) -> NodeWindow | None:
         node: of a graph with shapes noted.
         root: module of the graph.
     """
-    if node.op == "call_module":
-        module = root.get_submodule(str(node.target))
-        if isinstance(module, PNormPool):
-            return _of_norm(module, len(node.all_input_nodes[0].meta.get("shape") or ()) - 2)
-        return window_of_module(module)
-    if node.op != "call_function":
-        return None
-    if node.target is operator.getitem:
+    what = called(node, root)
+    if isinstance(what, PNormPool):
+        return _of_norm(what, len(node.all_input_nodes[0].meta.get("shape") or ()) - 2)
+    if isinstance(what, nn.Module):
+        return window_of_module(what)
+    if what is operator.getitem:
         return _of_slices(node)
-    for function, (kind, axes, names) in FUNCTIONS.items():
-        if node.target is function:
-            return _of_arguments(kind, axes, arguments(node, names))
-    return None
+    row = windowed(what) if node.op == "call_function" else None
+    return _of_arguments(*row[:2], arguments(node, row[2])) if row else None
 
 
 def arguments(node: fx.Node, names: Sequence[str]) -> dict[str, Any]:
@@ -137,15 +148,8 @@ def arguments(node: fx.Node, names: Sequence[str]) -> dict[str, Any]:
 
 def window_of_module(module: nn.Module) -> NodeWindow | None:
     """The window of a module, or None if it is unknown."""
-    for conv, axes in _CONVS.items():
-        if isinstance(module, conv):
-            return _of_arguments("convolution", axes, {**vars(module), "weight": None})
-    for pool, (kind, axes) in _POOLS.items():
-        if isinstance(module, pool):
-            if getattr(module, "return_indices", False):
-                return None
-            return _of_arguments(kind, axes, vars(module))
-    return None
+    row = windowed(module)
+    return _of_arguments(*row[:2], {**vars(module), "weight": None}) if row else None
 
 
 def _of_norm(module: PNormPool, axes: int) -> NodeWindow | None:
