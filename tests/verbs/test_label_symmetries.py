@@ -10,6 +10,7 @@ from neocog.errors import DataError
 from neocog.training.label_symmetries import Confusion, SymmetryExtent, SymmetryTest
 from neocog.verbs import label_symmetries as verb
 from neocog.verbs.label_symmetries import DataSymmetries, symmetries
+from neocog.verbs.label_symmetries_result import is_decided
 
 NAMES = (
     "rotation", "horizontal flip", "vertical flip", "shift of rows", "shift of columns", "scale",
@@ -70,7 +71,7 @@ def result(
         per_class=per_class if classes else (),
         images=torch.rand(4, 1, 16, 16),
     )
-    judged = verb._is_decided(test)
+    judged = is_decided(test)
     verdicts = tuple(verb._verdict(m, classes, judged=judged) for m in each)
     return DataSymmetries(
         source="my data",
