@@ -139,7 +139,7 @@ def agreement_map(s: Shift, low: float, *, title: str = "") -> Map:
         title: of the map; chosen if left out.
     """
     assert s.map is not None
-    steps = [f"{v:+g}" for v in s.map.offsets]
+    steps = [f"{v:+g}" if v else "0" for v in s.map.offsets]
     fractions = bool(s.unit)
     if fractions:
         what = "agreement with the unshifted prediction"
