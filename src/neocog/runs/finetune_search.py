@@ -6,7 +6,8 @@
 
 The learning rate and the consistency weight are chosen by short trials. They and the checkpoint are
 selected by the score on validation samples alone (`runs.judge`). Of learning rates that are
-statistically equal to the best the middle one is used; of consistency weights the highest.
+statistically equal to the best the middle one is used; of consistency weights the highest; of
+checkpoints of the fine-tune the latest.
 """
 
 from __future__ import annotations
@@ -151,6 +152,8 @@ class FinetuneSearch:
     images: int = 0
     stopped: str = ""
     tuned: TrainingProgress = field(default_factory=TrainingProgress)
+    _top: Score | None = field(default=None, init=False, repr=False)
+    _of_run: Candidate | None = field(default=None, init=False, repr=False)
 
     @property
     def passes(self) -> float:
@@ -163,14 +166,32 @@ class FinetuneSearch:
         plan = self.tuned.plan
         return tuple(step for pair in plan for step in pair) if len(plan) > 1 else ()
 
-    def offer(self, what: str, step: int, score: Score, model: SpecifiedNetwork) -> None:
-        """Record a checkpoint, and keep it if none was better."""
+    def offer(
+        self, what: str, step: int, score: Score, model: SpecifiedNetwork, *, run: bool = False
+    ) -> None:
+        """Record a checkpoint, and keep it if none was better.
+
+        Of the checkpoints of the fine-tune the latest is kept whose fidelity is not lower than
+        the best by more than one standard error: it has had the lowest learning rate, and what
+        an earlier one gains over it is chance, or memory of samples seen in the original training.
+
+        Args:
+            what: as in `Candidate`.
+            step: of the fine-tune.
+            score: on the validation samples.
+            model: its weights are copied where they are kept.
+            run: whether it is of the fine-tune, rather than of a trial or from before it.
+        """
         result = Candidate(what=what, step=step, score=score, weights={})
         self.validations.append(result.to_json())
-        if self.best is not None and score.fidelity < self.best.score.fidelity:
+        higher = self._top is None or score.fidelity >= self._top.fidelity
+        equal = run and self.best is self._of_run and self._top and not score.below(self._top)
+        if not higher and not equal:
             return
         weights = {k: v.detach().cpu().clone() for k, v in model.network.state_dict().items()}
-        self.best = replace(result, weights=weights)  # of equals the later one
+        self.best = replace(result, weights=weights)
+        self._top = score if higher else self._top
+        self._of_run = self.best if run else None
 
 
 def recalibrated(
@@ -336,7 +357,7 @@ def _watched(
             last = step.number >= state.last or state.interrupted
             if step.number % every == 0 or last:
                 score = judge(model)
-                result.offer("fine-tuned", step.number, score, model)
+                result.offer("fine-tuned", step.number, score, model, run=True)
                 # Compared among themselves: a trial ended at a low rate, these have not reached it
                 # yet.
                 without_gain = 0 if score.fidelity > best_fidelity else without_gain + 1
@@ -356,7 +377,7 @@ def _watched(
         return
     if state.interrupted:
         result.stopped = "it was interrupted"
-        result.offer("fine-tuned", state.step, judge(model), model)
+        result.offer("fine-tuned", state.step, judge(model), model, run=True)
 
 
 def _trial_count(aim: Aim) -> int:
