@@ -48,7 +48,7 @@ def bare(model: ExactModel, ready: list[torch.Tensor]) -> None:
 def measure(name: str, size: tuple[int, int, int], n: int, *, rounds: int) -> dict[str, Any]:
     """Seconds of every way of shifting and of the bare passes, in turns."""
     torch.manual_seed(0)
-    net: nn.Module = build(name, classes=10, channels=size[0], size=size[1:]).eval()
+    net: nn.Module = build(name, num_classes=10, in_channels=size[0], size=size[1:]).eval()
     x = torch.rand(n, *size).to(memory_format=torch.channels_last)
     model, data = ExactModel(net), Samples.of(x)
     ready = list(x.split(batch_of(data, None)))

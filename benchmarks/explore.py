@@ -39,7 +39,7 @@ LIMIT_MS = 50.0
 def measure(name: str, size: tuple[int, int, int], steps: int) -> dict[str, Any]:
     """Milliseconds of every step, and seconds of the start."""
     torch.manual_seed(0)
-    net: nn.Module = build(name, classes=10, channels=size[0], size=size[1:]).eval()
+    net: nn.Module = build(name, num_classes=10, in_channels=size[0], size=size[1:]).eval()
     began = time.perf_counter()
     session = opened(net, None, size=size)
     session.prepare()

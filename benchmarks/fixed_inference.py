@@ -42,7 +42,7 @@ def measure(name: str, rounds: int) -> dict[str, Any]:
     """Milliseconds a sample, in turns, and MACs."""
     network, size, batch = NETWORKS[name]
     torch.manual_seed(0)
-    net = build(network, classes=10, channels=size[0], size=size[1:]).eval()
+    net = build(network, num_classes=10, in_channels=size[0], size=size[1:]).eval()
     x = torch.rand(batch, *size).to(memory_format=torch.channels_last)
     nets: dict[str, nn.Module] = {"as it was": net}
     nets |= {k: replace(net, x[:2], **given).module for k, given in FIXES.items()}

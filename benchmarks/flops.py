@@ -79,7 +79,7 @@ def measure(name: str, *, trial: bool) -> dict[str, Any]:
     """Rates of a step in both precisions, with the peaks measured beside it."""
     classes, size, batch = natural(name)
     with torch.device("meta"):
-        spent = cost(build(name, classes=classes, channels=size[0], size=size[1:]), size)
+        spent = cost(build(name, num_classes=classes, in_channels=size[0], size=size[1:]), size)
     out: dict[str, Any] = {
         "size": size,
         "classes": classes,
@@ -109,7 +109,7 @@ def _seconds(name: str, precision: str, *, trial: bool) -> list[float]:
     classes, size, count = natural(name)
     way = Machine(memory_format="channels_last", precision=precision)
     torch.manual_seed(0)
-    network = to_machine(build(name, classes=classes, channels=size[0], size=size[1:]), way)
+    network = to_machine(build(name, num_classes=classes, in_channels=size[0], size=size[1:]), way)
     x = torch.randn(count, *size).contiguous(memory_format=torch.channels_last)
     y = torch.arange(count) % classes
     optimizer = build_optimizer(network, OptimizerConfig(name="sgd", lr=1e-4))

@@ -62,7 +62,7 @@ def measure(rounds: int) -> dict[str, Any]:
     from neocog.networks.catalog import build
 
     torch.manual_seed(0)
-    net = build("resnet18", classes=CLASSES, channels=3, size=(SIZE, SIZE)).eval()
+    net = build("resnet18", num_classes=CLASSES, in_channels=3, size=(SIZE, SIZE)).eval()
     layer = _layer(net)
     x = torch.randn(IMAGES, 3, SIZE, SIZE)
     with torch.no_grad():

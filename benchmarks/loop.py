@@ -124,7 +124,7 @@ def _model(name: str, split: Split, way: Machine) -> SpecifiedNetwork:
     mean, std = pixel_statistics(split)
     signal = InputSpec(channels=channels, size=(height, width), mean=mean, std=std)
     torch.manual_seed(0)
-    network = build(name, classes=10, channels=channels, size=(height, width))
+    network = build(name, num_classes=10, in_channels=channels, size=(height, width))
     spec = ModelSpec(task="classify", classes=tuple("0123456789"), input=signal)
     model = to_machine(SpecifiedNetwork(network, spec), way)
     assert isinstance(model, SpecifiedNetwork)

@@ -36,7 +36,7 @@ def one(count: int) -> None:
 
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    net = build("resnet20", classes=10, channels=3, size=(32, 32))
+    net = build("resnet20", num_classes=10, in_channels=3, size=(32, 32))
     layer = [n for n, m in net.named_modules() if isinstance(m, torch.nn.Conv2d)][-1]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "x.npy"

@@ -214,10 +214,10 @@ class Stage:
 class FieldWindow(NamedTuple):
     """Which samples of its input one sample of a layer's output may depend on, along one axis.
 
-    Sample i sees start + stride·⌊i / up⌋ and the `kernel` - 1 samples behind it.
+    Sample i sees start + stride·⌊i / up⌋ and the `kernel_size` - 1 samples behind it.
     """
 
-    kernel: int
+    kernel_size: int
     """Samples that are seen."""
     stride: int = 1
     """From one window to the next."""

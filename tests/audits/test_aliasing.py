@@ -37,7 +37,7 @@ def test_every_operation_that_drops_samples_is_found_where_it_stands() -> None:
     class Odd(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.conv = conv(1, 2, kernel=3, stride=2)
+            self.conv = conv(1, 2, kernel_size=3, stride=2)
 
         def forward(self, x: Tensor) -> Tensor:
             x = self.conv(x)
@@ -59,7 +59,7 @@ def test_full_rate_is_the_same_operation_at_stride_one() -> None:
     from neocog.signal.fourier import aliased_energy
 
     torch.manual_seed(0)
-    strided = conv(1, 4, kernel=3, stride=2)
+    strided = conv(1, 4, kernel_size=3, stride=2)
     x = torch.rand(3, 1, 16, 16)
     (found,) = looked(strided, x)
     with torch.no_grad():
@@ -69,7 +69,7 @@ def test_full_rate_is_the_same_operation_at_stride_one() -> None:
 
 def test_does_not_depend_on_the_size_of_a_batch() -> None:
     torch.manual_seed(0)
-    net = nn.Sequential(conv(1, 2, kernel=3, stride=2), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    net = nn.Sequential(conv(1, 2, kernel_size=3, stride=2), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     x = Samples.of(torch.rand(5, 1, 16, 16))
     (one,), (other,) = (aliasing(ExactModel(net), x, batch=b) for b in (2, 5))
     assert one.aliased_energy == pytest.approx(other.aliased_energy, abs=1e-6)  # float32

@@ -44,7 +44,7 @@ def errors(*parts: nn.Module, **given: int) -> dict[str, object]:
 
 
 def test_A6_circular_convolution_breaks_nothing() -> None:
-    e = errors(conv(1, 4, kernel=3, padding="circular"), nn.ReLU())["0"]
+    e = errors(conv(1, 4, kernel_size=3, padding="circular"), nn.ReLU())["0"]
     assert e.shift_error < 1e-6  # float32 rounding of nine products
     assert e.local_shift < 1e-6
 
@@ -56,7 +56,7 @@ def test_what_moves_exactly_has_no_error_and_no_interval_of_one() -> None:
 
 @pytest.mark.parametrize("max_shift", [2, 7])  # the cut beside the border, and far from it
 def test_zero_padding_breaks_it_at_the_border_only(max_shift: int) -> None:
-    e = errors(conv(1, 4, kernel=3), max_shift=max_shift)["0"]
+    e = errors(conv(1, 4, kernel_size=3), max_shift=max_shift)["0"]
     assert e.local_shift > 0.05
     assert e.own_border > 1 - 1e-9
     assert e.own_inside < 1e-4
@@ -67,7 +67,7 @@ def test_a_black_margin_hides_no_border(stride: int) -> None:
     """A shift by one pixel brings nothing to the border there; those that are measured do."""
     x = torch.nn.functional.pad(noise(size=12).take(slice(0, 8)), (2, 2, 2, 2))
     found = layer_errors(
-        ExactModel(Net(conv(1, 4, kernel=3, stride=stride))), Samples.of(x), max_shift=6
+        ExactModel(Net(conv(1, 4, kernel_size=3, stride=stride))), Samples.of(x), max_shift=6
     )
     (e,) = [e for e in found if e.name == "parts.0"]
     assert e.local_shift > 0.05
@@ -75,7 +75,7 @@ def test_a_black_margin_hides_no_border(stride: int) -> None:
 
 
 def test_E3_pooling_breaks_it_inside() -> None:
-    found = errors(conv(1, 4, kernel=3, padding="circular"), nn.MaxPool2d(2), nn.ReLU())
+    found = errors(conv(1, 4, kernel_size=3, padding="circular"), nn.MaxPool2d(2), nn.ReLU())
     assert found["0"].local_shift < 1e-6
     assert found["1"].own_inside > 0.02
     assert found["2"].local_shift < 1e-6  # what broke before it is not its fault
@@ -83,14 +83,14 @@ def test_E3_pooling_breaks_it_inside() -> None:
 
 
 def test_polyphase_moves_its_grid_along() -> None:
-    e = errors(conv(1, 4, kernel=3, padding="circular"), PolyphaseDown((2, 2)))["1"]
+    e = errors(conv(1, 4, kernel_size=3, padding="circular"), PolyphaseDown((2, 2)))["1"]
     assert e.shift_error < 1e-6
     assert e.local_shift < 1e-6
 
 
 def test_windows_from_a_phase_are_one_layer_with_the_operator_that_sees_them() -> None:
-    first = conv(1, 4, kernel=3, padding="circular")
-    last = conv(4, 4, kernel=3, stride=2, padding="circular")
+    first = conv(1, 4, kernel_size=3, padding="circular")
+    last = conv(4, 4, kernel_size=3, stride=2, padding="circular")
     net = Net(first, nn.MaxPool2d(2), last)  # with a mean over the map
     x = noise().take(slice(0, 2))
     fixed = replace(net, x, downsampling="polyphase", padding="circular").module
@@ -103,19 +103,19 @@ def test_windows_from_a_phase_are_one_layer_with_the_operator_that_sees_them() -
 
 def test_what_wraps_around_has_no_border_that_breaks_anything() -> None:
     # Maps of 8, 4 and 2 samples: every one of them is near the border.
-    wrapped = conv(1, 4, kernel=3, stride=2, padding="circular")
+    wrapped = conv(1, 4, kernel_size=3, stride=2, padding="circular")
     found = errors(wrapped, nn.MaxPool2d(2), nn.MaxPool2d(2))
     for name in ("0", "1", "2"):
         assert found[name].local_shift > 0.02
         assert found[name].own_border == 0
-    padded = errors(conv(1, 4, kernel=3, stride=2))["0"]
+    padded = errors(conv(1, 4, kernel_size=3, stride=2))["0"]
     assert 0.1 < padded.own_border < 1
 
 
 def test_blur_breaks_less_than_a_bare_stride() -> None:
     from neocog.layers.blur import BlurPool
 
-    first = conv(1, 4, kernel=3, padding="circular")
+    first = conv(1, 4, kernel_size=3, padding="circular")
     bare = errors(first, nn.AvgPool2d(1, 2))["1"].own_inside
     blurred = errors(first, BlurPool(2, taps=5, padding="circular"))["1"].own_inside
     assert 0 < blurred < 0.5 * bare
@@ -133,10 +133,10 @@ def test_shift_error_by_hand() -> None:
 
 
 def test_quarter_turns() -> None:
-    symmetric = conv(1, 1, kernel=3, padding="circular", bias=False)
+    symmetric = conv(1, 1, kernel_size=3, padding="circular", bias=False)
     with torch.no_grad():
         symmetric.weight.copy_(torch.tensor([[1.0, 2, 1], [2, 3, 2], [1, 2, 1]]).view(1, 1, 3, 3))
-    found = errors(symmetric, conv(1, 2, kernel=3, padding="circular"))
+    found = errors(symmetric, conv(1, 2, kernel_size=3, padding="circular"))
     assert found["0"].rotation_error < 1e-6
     assert found["0"].local_rotation < 1e-6
     assert found["1"].local_rotation > 0.1
@@ -185,7 +185,7 @@ def test_vectors_have_no_places() -> None:
 
 
 def test_window_without_border_is_compared_where_both_sides_know() -> None:
-    e = errors(conv(1, 4, kernel=5, pad=0))["0"]
+    e = errors(conv(1, 4, kernel_size=5, pad=0))["0"]
     assert e.output == (4, 12, 12)
     assert e.shift_error < 1e-6
 
@@ -209,16 +209,18 @@ def test_both_norms_are_taken_where_both_sides_know() -> None:
 
 def test_deep_layers_without_border_and_upsampling_are_not_blamed() -> None:
     # 16 → 14 → 7 → 5: sizes alone would say a jump of 3 where it is 2.
-    found = errors(conv(1, 3, kernel=3, pad=0), nn.MaxPool2d(2), conv(3, 4, kernel=3, pad=0))
+    found = errors(
+        conv(1, 3, kernel_size=3, pad=0), nn.MaxPool2d(2), conv(3, 4, kernel_size=3, pad=0)
+    )
     assert found["2"].own_inside < 1e-6
-    circular = conv(1, 3, kernel=3, padding="circular")
+    circular = conv(1, 3, kernel_size=3, padding="circular")
     for up in (nn.Upsample(scale_factor=2), nn.ConvTranspose2d(3, 2, 2, stride=2)):
         assert errors(circular, up)["1"].local_shift < 1e-6
         assert errors(circular, up)["1"].shift_error < 1e-6
 
 
 def test_activations_that_write_over_their_input_are_not_blamed() -> None:
-    circular = conv(1, 3, kernel=3, padding="circular")
+    circular = conv(1, 3, kernel_size=3, padding="circular")
     for act in (nn.SiLU(inplace=True), nn.LeakyReLU(0.1, inplace=True)):
         e = errors(circular, act)["1"]
         assert e.local_shift < 1e-6
@@ -256,7 +258,7 @@ def test_model_is_left_as_found() -> None:
 
 
 def test_does_not_depend_on_the_size_of_a_batch() -> None:
-    one, other = (errors(conv(1, 4, kernel=3), nn.MaxPool2d(2), batch=b) for b in (3, 8))
+    one, other = (errors(conv(1, 4, kernel_size=3), nn.MaxPool2d(2), batch=b) for b in (3, 8))
     for name, e in one.items():
         # float32 rounding of sums that another batch may run in another order
         assert e.shift_error == pytest.approx(other[name].shift_error, abs=1e-6)

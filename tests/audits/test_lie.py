@@ -42,14 +42,14 @@ def errors(*parts: nn.Module) -> dict[str, float]:
 
 def test_linear_circular_layers_have_none() -> None:
     found = errors(
-        conv(1, 3, kernel=3, padding="circular"), conv(3, 3, kernel=5, padding="circular")
+        conv(1, 3, kernel_size=3, padding="circular"), conv(3, 3, kernel_size=5, padding="circular")
     )
     assert max(found.values()) < 1e-6  # the samples were float32
 
 
 def test_zero_padding_and_stride_have_some() -> None:
-    assert errors(conv(1, 3, kernel=3))["0"] > 0.01
-    circular = conv(1, 3, kernel=3, stride=2, padding="circular")
+    assert errors(conv(1, 3, kernel_size=3))["0"] > 0.01
+    circular = conv(1, 3, kernel_size=3, stride=2, padding="circular")
     # Smooth images, a stride of 2: the map is still band-limited, so little aliases.
     assert errors(circular)["0"] < 1e-6
     rough = Samples.of(torch.rand(4, 1, 16, 16, generator=torch.Generator().manual_seed(0)))
@@ -58,7 +58,7 @@ def test_zero_padding_and_stride_have_some() -> None:
 
 
 def test_agrees_with_finite_differences() -> None:
-    net = Net(conv(1, 3, kernel=3), nn.Tanh(), nn.AvgPool2d(2)).eval()
+    net = Net(conv(1, 3, kernel_size=3), nn.Tanh(), nn.AvgPool2d(2)).eval()
     x = smooth(2).float().double()
     found = lie_errors(ExactModel(net, precision="float64"), Samples.of(x), batch=2)
     net.double()
@@ -79,7 +79,7 @@ def test_agrees_with_finite_differences() -> None:
 
 
 def test_turns_by_hand() -> None:
-    net = Net(conv(1, 3, kernel=1), conv(3, 2, kernel=3)).double().eval()
+    net = Net(conv(1, 3, kernel_size=1), conv(3, 2, kernel_size=3)).double().eval()
     x = smooth(2).float().double()
     model = ExactModel(net, precision="float64")
     found = {e.name: e.rotation for e in lie_errors(model, Samples.of(x))}

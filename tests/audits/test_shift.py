@@ -31,7 +31,7 @@ class Mean(nn.Module):
     def __init__(self, stride: int = 1, padding: str = "circular", classes: int = 5) -> None:
         super().__init__()
         torch.manual_seed(3)
-        self.conv = conv(1, classes, kernel=3, stride=stride, padding=padding)
+        self.conv = conv(1, classes, kernel_size=3, stride=stride, padding=padding)
         self.middle = torch.zeros(())
         with torch.no_grad():  # so that every class wins now and then
             self.middle = self(torch.rand(500, 1, 8, 8)).mean(0)

@@ -28,7 +28,7 @@ def noise(n: int = 12, channels: int = 1, size: int = 24) -> Samples:
 def small() -> nn.Module:
     torch.manual_seed(0)
     options = {"widths": (4, 6), "depths": (1, 1)}
-    return build("convnet", classes=3, channels=1, size=(24, 24), options=options)
+    return build("convnet", num_classes=3, in_channels=1, size=(24, 24), options=options)
 
 
 def test_everything_the_contract_names_is_there_and_is_plain() -> None:
@@ -61,7 +61,7 @@ def test_every_sampling_can_be_audited(downsampling: str) -> None:
         "downsampling": downsampling,
         "padding": "circular",
     }
-    net = build("convnet", classes=3, channels=1, size=(24, 24), options=options)
+    net = build("convnet", num_classes=3, in_channels=1, size=(24, 24), options=options)
     found = audit_model(net, noise(), QUICK)
     assert found.layers
     assert bool(found.aliasing) == (downsampling != "ideal")  # which drops what it has removed

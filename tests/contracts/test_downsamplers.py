@@ -176,7 +176,7 @@ def test_exports_with_a_batch_of_any_size(kind: str, stride: tuple[int, ...]) ->
 @each
 @pytest.mark.parametrize("operator", POOLS)
 def test_parameters_have_the_names_that_they_have_with_strides(kind: str, operator: str) -> None:
-    frame = {"kernel": 2, "stride": 2, "padding": "circular"}
+    frame = {"kernel_size": 2, "stride": 2, "padding": "circular"}
     plain = pool(operator, "stride", 3, **frame).state_dict()
     other = pool(operator, kind, 3, **frame).state_dict()
     assert list(plain) == [k for k in other if "choose" not in k]
@@ -194,7 +194,7 @@ def test_a_pool_leaves_the_samples_that_it_leaves_with_strides(
 ) -> None:
     windows = [(2, 0), (3, 0), (3, 1), (4, 1)]
     for (kernel, pad), stride in itertools.product(windows, (2, 3)):
-        frame = {"kernel": kernel, "stride": stride, "padding": padding, "pad": pad}
+        frame = {"kernel_size": kernel, "stride": stride, "padding": padding, "pad": pad}
         layer = pool(operator, kind, 3, **frame)
         for size in ((12, 12), (11, 7), (6, 5)):
             x = drawn(2, 3, *size)
@@ -210,7 +210,7 @@ def test_A6_a_pool_moves_with_the_map_by_whole_strides(
     kind: str, operator: str, stride: int
 ) -> None:
     torch.manual_seed(0)
-    frame = {"kernel": stride, "stride": stride, "padding": "circular"}
+    frame = {"kernel_size": stride, "stride": stride, "padding": "circular"}
     layer = pool(operator, kind, 3, **frame).double().eval()
     x = drawn(2, 3, 12, 12).double()
     moved = layer(x.roll((stride, -stride), (2, 3)))
@@ -225,5 +225,5 @@ def test_nothing_is_left_to_do_without_a_stride(kind: str) -> None:
     assert (main, short) == (1, 2)
     assert operator_stride(kind, 1) == (1, 1)
     x = drawn(1, 3, 5, 5)
-    alone = max_pool(kind, 3, kernel=2, stride=1, padding="zeros")(x)
+    alone = max_pool(kind, 3, kernel_size=2, stride=1, padding="zeros")(x)
     assert torch.equal(alone, nn.MaxPool2d(2, 1)(x))

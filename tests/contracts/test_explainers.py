@@ -15,7 +15,10 @@ from neocog.networks.catalog import build
 each = pytest.mark.parametrize("method", METHODS)
 
 NETS = {
-    "of ours": (lambda: build("resnet20", classes=5, channels=3, size=(24, 24)), (3, 24, 24)),
+    "of ours": (
+        lambda: build("resnet20", num_classes=5, in_channels=3, size=(24, 24)),
+        (3, 24, 24),
+    ),
     "a stranger's": (ResNet20, (3, 32, 32)),
     "in place": (convnet, (3, 16, 16)),
     "of patches": (Vit, (3, 16, 16)),

@@ -47,7 +47,7 @@ CASES: dict[str, tuple[str, dict[str, object]]] = {
     "efficientnet_lite0": ("efficientnet_lite0", {}),
 }
 SIZES = ((24, 24), (28, 28), (32, 32), (33, 33), (48, 48), (64, 64), (24, 48), (31, 40))
-Net = partial(build, classes=5, channels=1, size=(24, 24))
+Net = partial(build, num_classes=5, in_channels=1, size=(24, 24))
 each = pytest.mark.parametrize("case", CASES)
 
 
@@ -65,7 +65,7 @@ def image(*shape: int, seed: int = 0) -> Tensor:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_name_builds_and_answers(name: str) -> None:
     with torch.device("meta"):
-        network = build(name, classes=7, channels=3, size=(32, 32)).eval()
+        network = build(name, num_classes=7, in_channels=3, size=(32, 32)).eval()
         assert network(torch.empty(2, 3, 32, 32)).shape == (2, 7)
     assert isinstance(network.stages, tuple)
 

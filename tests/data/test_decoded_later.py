@@ -75,7 +75,7 @@ def test_rows_of_a_split_lie_behind_those_of_the_others(folder, name):
 
 
 def test_an_audit_decodes_no_more_than_it_looks_at(folder, decoded):
-    net = neocog.build("convnet", classes=2, channels=3, size=(32, 32))
+    net = neocog.build("convnet", num_classes=2, in_channels=3, size=(32, 32))
     model = neocog.load(net, size=(3, 32, 32), mean=(0.5,), std=(0.25,), classes=("a", "b"))
     how = {"n": 12, "seed": 5, "layer_samples": 4, "maps": (), "progress": False}
     one = neocog.audit(model, f"{folder}:all", **how).to_json()
@@ -90,7 +90,7 @@ def test_an_audit_decodes_no_more_than_it_looks_at(folder, decoded):
 
 @pytest.mark.slow
 def test_two_models_decode_the_samples_that_they_are_compared_on(folder, decoded, monkeypatch):
-    nets = [neocog.build("convnet", classes=2, channels=3, size=(32, 32)) for _ in range(2)]
+    nets = [neocog.build("convnet", num_classes=2, in_channels=3, size=(32, 32)) for _ in range(2)]
     one, two = (
         neocog.load(n, size=(3, 32, 32), mean=(0.5,), std=(0.25,), classes=("a", "b")) for n in nets
     )
@@ -109,7 +109,7 @@ def test_two_models_decode_the_samples_that_they_are_compared_on(folder, decoded
 
 @pytest.mark.parametrize("method", ["grad_cam", "features"])
 def test_an_explanation_decodes_the_images_that_it_shows(folder, decoded, method, monkeypatch):
-    net = neocog.build("convnet", classes=2, channels=3, size=(32, 32))
+    net = neocog.build("convnet", num_classes=2, in_channels=3, size=(32, 32))
     model = neocog.load(net, size=(3, 32, 32), mean=(0.5,), std=(0.25,), classes=("a", "b"))
     how = {"n": 3, "seed": 4, "sanity_checks": False, "progress": False, "method": method}
     whole = neocog.explain(model, folder, **how)
@@ -137,7 +137,7 @@ def test_a_file_that_breaks_off_is_left_out_as_ever(folder, monkeypatch):
     at = [*later.whole.names].index("b/007.png")
     with pytest.raises(DataError, match=r"changed while it was read \(cut off\)"):
         later.decoded(ALL, np.array([at]))
-    net = neocog.build("convnet", classes=2, channels=3, size=(32, 32))
+    net = neocog.build("convnet", num_classes=2, in_channels=3, size=(32, 32))
     model = neocog.load(net, size=(3, 32, 32), mean=(0.5,), std=(0.25,), classes=("a", "b"))
     samples = model.samples(f"{folder}:all", n=149, seed=0)
     assert len(samples.split) == N - 1

@@ -30,7 +30,7 @@ def gabor_net(size: int = 9) -> nn.Sequential:
 def small() -> nn.Module:
     torch.manual_seed(0)
     options = {"widths": (6, 8), "depths": (1, 1)}
-    return build("convnet", classes=4, channels=3, size=(24, 24), options=options)
+    return build("convnet", num_classes=4, in_channels=3, size=(24, 24), options=options)
 
 
 def test_G3_what_excites_a_gabor_filter_is_its_own_wave() -> None:

@@ -246,7 +246,7 @@ def test_a_chain_of_pointwise_operations_is_shown_step_by_step() -> None:
 def test_D2_the_layers_of_lenet5_can_be_shown() -> None:
     from neocog.networks.catalog import build
 
-    net = build("lenet5", classes=10, channels=1, size=(32, 32)).eval()
+    net = build("lenet5", num_classes=10, in_channels=1, size=(32, 32)).eval()
     x = torch.rand(1, 1, 32, 32)
     found: dict[str, bool] = {}
 

@@ -28,7 +28,7 @@ def test_G2_maps_by_hand() -> None:
 
 def test_G2_any_layer_for_any_image_and_the_network_as_it_was() -> None:
     torch.manual_seed(0)
-    net = build("resnet20", classes=10, channels=3, size=(32, 32)).train()
+    net = build("resnet20", num_classes=10, in_channels=3, size=(32, 32)).train()
     before = {k: v.clone() for k, v in net.state_dict().items()}
     found = feature_maps(net, torch.rand(1, 3, 32, 32))
     assert len(found) > 20

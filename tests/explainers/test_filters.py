@@ -48,7 +48,7 @@ def test_G1_every_convolution_with_its_own_weights() -> None:
 
 
 def test_G1_filters_of_every_layer_of_lenet5_as_published_also_the_partial_one() -> None:
-    net = build("lenet5", classes=10, channels=1, size=(28, 28)).train()
+    net = build("lenet5", num_classes=10, in_channels=1, size=(28, 28)).train()
     found = filters(net, example=torch.rand(2, 1, 28, 28))
     assert [f.weights.shape for f in found] == [(6, 1, 5, 5), (16, 6, 5, 5), (120, 16, 5, 5)]
     partial = np.abs(found[1].weights).sum((2, 3)) > 0

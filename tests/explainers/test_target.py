@@ -41,7 +41,7 @@ def test_a_strangers_residual_network() -> None:
     ],
 )
 def test_networks_of_ours(name: str, layer: str | None, size: int) -> None:
-    net = build(name, classes=10, channels=1, size=(size, size))
+    net = build(name, num_classes=10, in_channels=1, size=(size, size))
     found = chosen(net, 1, size, size)
     if layer is not None:
         assert found.name == layer
@@ -50,7 +50,7 @@ def test_networks_of_ours(name: str, layer: str | None, size: int) -> None:
 
 
 def test_dense_networks_have_none() -> None:
-    net = build("dense", classes=10, channels=1, size=(28, 28))
+    net = build("dense", num_classes=10, in_channels=1, size=(28, 28))
     with pytest.raises(ModelError, match="still has rows and columns"):
         chosen(net, 1, 28, 28)
 

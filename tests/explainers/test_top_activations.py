@@ -155,7 +155,11 @@ def test_names_of_files_are_kept_and_all_is_plain() -> None:
         [f"{i}.png" for i in range(6)],
     )
     net = build(
-        "convnet", classes=2, channels=1, size=(24, 24), options={"widths": (2,), "depths": (1,)}
+        "convnet",
+        num_classes=2,
+        in_channels=1,
+        size=(24, 24),
+        options={"widths": (2,), "depths": (1,)},
     )
     net.train()
     found = top_patches(net, Samples.of(split), "stem.conv", k=2)

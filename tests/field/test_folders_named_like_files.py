@@ -29,7 +29,7 @@ def run(request, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     if request.param == "weights":
         folder.write_recipe(Recipe())
-        net = build("dense", classes=10, channels=1, size=(28, 28), options={"hidden": (4,)})
+        net = build("dense", num_classes=10, in_channels=1, size=(28, 28), options={"hidden": (4,)})
         folder.write_weights(net.state_dict())
         about = {"name": "dense", "options": {"hidden": [4]}}
     else:

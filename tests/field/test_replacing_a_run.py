@@ -254,7 +254,9 @@ def test_a_run_that_is_replaced_while_it_is_read_is_read_again(
     run, times = tmp_path / "run", [1]
 
     def made(hidden: int) -> None:
-        model = build("dense", classes=2, channels=1, size=(28, 28), options={"hidden": (hidden,)})
+        model = build(
+            "dense", num_classes=2, in_channels=1, size=(28, 28), options={"hidden": (hidden,)}
+        )
         with claimed(run, overwrite=True) as claim:
             folder = claim.begin(Recipe())
             folder.write_weights(model.state_dict())

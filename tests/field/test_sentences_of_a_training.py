@@ -93,7 +93,7 @@ def test_a_training_that_learned_nothing_is_one_whose_loss_is_that_of_a_guess(
     from neocog.tasks.classify import loss as task_loss
 
     assert task_loss(objective, uniform, torch.tensor([0])).item() == pytest.approx(guessing, 1e-4)
-    text = training_notes.ended(loss, guessing=guessing, classes=classes)
+    text = training_notes.ended(loss, guessing=guessing, num_classes=classes)
     assert bool(text) == (loss >= guessing)
     if text:
         assert f"ended at {loss:.3g}" in text
@@ -119,7 +119,7 @@ def _experiment(classes: int, n: int) -> Any:
     source = SimpleNamespace(classes=names, splits={"train": range(n)}, sheet=None)
     return SimpleNamespace(
         recipe=recipe, machine=Machine(), source=source,
-        best=build("dense", classes=classes, channels=1, size=(28, 28)),
+        best=build("dense", num_classes=classes, in_channels=1, size=(28, 28)),
         cost=SimpleNamespace(layers=()),
     )  # fmt: skip
 

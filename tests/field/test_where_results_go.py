@@ -96,7 +96,7 @@ def test_folders_that_are_missing_are_no_fault(
 
 
 def test_they_are_made_when_there_is_something_to_write(tmp_path: Path) -> None:
-    net = neocog.build("dense", classes=10, channels=1, size=(28, 28))
+    net = neocog.build("dense", num_classes=10, in_channels=1, size=(28, 28))
     report = tmp_path / "a" / "b" / "audit.html"
     neocog.audit(net, "digits", neocog.AuditConfig(n=4, layers=False), report=report)
     assert report.stat().st_size > 1000

@@ -212,7 +212,7 @@ def _state_dicts(workshop: Workshop, case: Case) -> Any:
 def _state_dict(name: str, options: dict[str, Any]) -> dict[str, Any]:
     """The names, with numbers in them as ranges, and a digest of names and shapes in order."""
     with torch.device("meta"):
-        network = neocog.build(name, classes=10, channels=3, size=(64, 64), options=options)
+        network = neocog.build(name, num_classes=10, in_channels=3, size=(64, 64), options=options)
     state = network.state_dict()
     text = "\n".join(f"{key} {tuple(v.shape)} {v.dtype}" for key, v in state.items())
     groups: dict[str, list[tuple[int, ...]]] = {}

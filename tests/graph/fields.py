@@ -11,7 +11,9 @@ def fields_of(
 ) -> ReceptiveField:
     """Of a network of the catalog, without weights."""
     with torch.device("meta"):
-        network = build(name, classes=10, channels=size[0], size=size[1:], options=options or {})
+        network = build(
+            name, num_classes=10, in_channels=size[0], size=size[1:], options=options or {}
+        )
     return receptive_field(network, size)
 
 

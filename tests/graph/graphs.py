@@ -149,12 +149,15 @@ GRAPHS = {
     "chunks": (Chunks, (1, 24, 20)),
     "resnet18": (
         lambda: build(
-            "resnet18", classes=3, channels=1, size=(64, 64), options={"stem": "published"}
+            "resnet18", num_classes=3, in_channels=1, size=(64, 64), options={"stem": "published"}
         ),
         (1, 64, 64),
     ),
-    "resnet20": (lambda: build("resnet20", classes=3, channels=1, size=(24, 24)), (1, 24, 24)),
-    "lenet5": (lambda: build("lenet5", classes=10, channels=1, size=(32, 32)), (1, 32, 32)),
+    "resnet20": (
+        lambda: build("resnet20", num_classes=3, in_channels=1, size=(24, 24)),
+        (1, 24, 24),
+    ),
+    "lenet5": (lambda: build("lenet5", num_classes=10, in_channels=1, size=(32, 32)), (1, 32, 32)),
     "series": (
         lambda: nn.Sequential(
             nn.Conv1d(1, 2, 5, dilation=3, padding=6),

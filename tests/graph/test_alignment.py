@@ -82,7 +82,7 @@ def test_resnet50_cannot_at_224_and_can_at_225_by_the_rules_and_by_numbers() -> 
 
 def test_resnet50_itself_says_so_in_words() -> None:
     with torch.device("meta"):
-        net = build("resnet50", classes=10, channels=3, size=(224, 224))
+        net = build("resnet50", num_classes=10, in_channels=3, size=(224, 224))
     found = alignment(net, (3, 224, 224))
     first = next(r for r in found.rows if r.rule == QUARTER_TURN)
     assert (first.layer, first.operation) == ("conv1", "convolution")
@@ -163,7 +163,9 @@ def test_rectangles() -> None:
 
 
 def test_circular_shifts_of_a_network_of_ours() -> None:
-    net = build("resnet20", classes=3, channels=1, size=(32, 32), options={"padding": "circular"})
+    net = build(
+        "resnet20", num_classes=3, in_channels=1, size=(32, 32), options={"padding": "circular"}
+    )
     assert alignment(net, (1, 32, 32)).aligned(CIRCULAR_SHIFT)
     found = alignment(net, (1, 34, 34))
     assert {r.reason for r in found.rows if r.rule == CIRCULAR_SHIFT} == {
@@ -211,7 +213,7 @@ def test_a_crop_beside_a_short_cut_is_looked_at_where_they_join() -> None:
 class Declares(nn.Module):
     """A choice of samples that cannot be followed."""
 
-    geometry = (FieldWindow(kernel=2, stride=2), FieldWindow(kernel=2, stride=2))
+    geometry = (FieldWindow(kernel_size=2, stride=2), FieldWindow(kernel_size=2, stride=2))
 
     def forward(self, x: Tensor) -> Tensor:
         return x[:, :, int(x.sum() > 0) :: 2, ::2]
@@ -231,7 +233,7 @@ def test_a_module_that_declares_its_windows() -> None:
 )
 def test_every_sampling_of_ours_is_aligned_where_its_strides_divide(downsampling: str) -> None:
     options = {"downsampling": downsampling, "padding": "circular"}
-    net = build("resnet20", classes=3, channels=1, size=(24, 24), options=options)
+    net = build("resnet20", num_classes=3, in_channels=1, size=(24, 24), options=options)
     assert rows_of(net, (1, 24, 24), CIRCULAR_SHIFT) == []
     if downsampling != "ideal":
         assert rows_of(net, (1, 26, 26), CIRCULAR_SHIFT)
@@ -277,7 +279,7 @@ def test_a_size_that_does_not_fit_is_refused() -> None:
 @pytest.mark.slow
 def test_windows_from_a_phase_are_aligned_under_shifts_where_the_stride_divides() -> None:
     options = {"downsampling": "polyphase", "padding": "circular", "widths": (4, 4, 4)}
-    net = build("convnet", classes=3, channels=1, size=(32, 32), options=options).eval()
+    net = build("convnet", num_classes=3, in_channels=1, size=(32, 32), options=options).eval()
     found = alignment(net, (1, 32, 32))
     assert found.aligned(CIRCULAR_SHIFT)
     assert {row.reason for row in found.rows} == {

@@ -89,7 +89,7 @@ def test_attention_is_its_two_products_and_a_softmax() -> None:
 )
 def test_published_networks_at_224(name: str, macs: int) -> None:
     with torch.device("meta"):
-        network = build(name, classes=1000, channels=3, size=(224, 224))
+        network = build(name, num_classes=1000, in_channels=3, size=(224, 224))
     c = cost(network, (3, 224, 224))
     assert c.macs == macs
     assert c.status == "complete"
@@ -121,7 +121,7 @@ def test_resnet18_by_the_formula() -> None:
 
 
 def test_D2_lenet5_by_hand() -> None:
-    c = cost(build("lenet5", classes=10, channels=1, size=(32, 32)), (1, 32, 32))
+    c = cost(build("lenet5", num_classes=10, in_channels=1, size=(32, 32)), (1, 32, 32))
     macs = {layer.name: layer.macs for layer in c.layers if layer.macs}
     assert macs == {
         "c1": 28 * 28 * 6 * 25,
@@ -152,7 +152,7 @@ def test_layers_come_in_order_and_add_up_by_hand() -> None:
 
 
 def test_what_a_block_does_itself_is_booked_on_it() -> None:
-    block = build("resnet20", classes=2, channels=1, size=(24, 24)).layer1[0]
+    block = build("resnet20", num_classes=2, in_channels=1, size=(24, 24)).layer1[0]
     own = next(x for x in cost(block, (16, 8, 8)).layers if x.name == "")
     assert (own.kind, own.flops, own.macs) == ("BasicBlock", 16 * 64, 0)  # the sum
 

@@ -34,7 +34,7 @@ def test_every_network_is_understood(name: str) -> None:
 @pytest.mark.parametrize("downsampling", DOWNSAMPLINGS)
 def test_every_sampling_is_understood(downsampling: str) -> None:
     options = {"downsampling": downsampling, "padding": "circular"}
-    net = build("resnet20", classes=3, channels=1, size=(24, 24), options=options)
+    net = build("resnet20", num_classes=3, in_channels=1, size=(24, 24), options=options)
     f = receptive_field(net, (1, 24, 24))
     assert (f.status, f.unknown) == ("complete", ())
     if downsampling == "ideal":
@@ -82,7 +82,7 @@ def test_an_index_from_the_data_is_unknown_and_so_is_what_follows() -> None:
 
 
 def test_a_module_may_declare_what_it_looks_at() -> None:
-    f = receptive_field(Picks((FieldWindow(kernel=2, stride=2),)), (1, 8))
+    f = receptive_field(Picks((FieldWindow(kernel_size=2, stride=2),)), (1, 8))
     assert (f.status, f.unknown) == ("complete", ())
     assert (f.of("").receptive_field, f.of("").jump, f.of("").start) == ((2,), (2,), (0,))
     f = receptive_field(Picks((None,)), (1, 8))

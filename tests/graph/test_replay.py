@@ -18,8 +18,8 @@ from neocog.networks.catalog import build
 def polyphase() -> nn.Module:
     return build(
         "convnet",
-        classes=3,
-        channels=3,
+        num_classes=3,
+        in_channels=3,
         size=(32, 32),
         options={"downsampling": "polyphase", "padding": "circular"},
     )

@@ -174,7 +174,7 @@ def test_a_module_that_declares_its_geometry_is_one_node() -> None:
 def test_the_networks_of_the_catalog_hang_together() -> None:
     for name in ("lenet5", "convnet", "resnet20", "vgg11", "alexnet"):
         size = (64, 64) if name in ("vgg11", "alexnet") else (32, 32)
-        net = build(name, classes=10, channels=1, size=size).eval()
+        net = build(name, num_classes=10, in_channels=1, size=size).eval()
         found = structure(net, torch.zeros(1, 1, *size))
         reached = {0}
         for n in found.nodes[1:]:

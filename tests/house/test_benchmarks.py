@@ -28,8 +28,8 @@ def test_recipes_are_read_and_their_networks_built(file: Path) -> None:
     with torch.device("meta"):
         build(
             recipe.model.name,
-            classes=10,
-            channels=channels,
+            num_classes=10,
+            in_channels=channels,
             size=(28, 28),
             options=recipe.model.options,
         )

@@ -40,7 +40,7 @@ def test_python_blocks_of_a_page_run(page: Path) -> None:
 
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
     assert blocks
-    small = build("lenet5_modern", classes=10, channels=1, size=(28, 28))
+    small = build("lenet5_modern", num_classes=10, in_channels=1, size=(28, 28))
     names: dict[str, object] = {"your_network": small}
     for block in blocks:
         # One pass instead of several: what a reader copies is run, but not for minutes.

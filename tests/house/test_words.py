@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
+
+from neocog.networks.catalog import NETWORKS
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "neocog"
@@ -118,3 +121,51 @@ def test_the_parts_of_a_name_are_looked_at() -> None:
 def test_every_name_that_is_kept_is_there() -> None:
     text = "".join(p.read_text(encoding="utf-8") for p in SOURCE.rglob("*.py"))
     assert [name for name in KEPT if name not in text] == []
+
+
+TORCH_NAMES = {
+    "kernel": ("kernel_size", re.compile(r"\b(int|Pair|Size|Sequence\[int\]|tuple\[int.*)")),
+    "classes": ("num_classes", re.compile(r"^(int|int \| None|None \| int)$")),
+}
+"""Names of numbers that torch.nn and torchvision call otherwise, and the annotations of these."""
+
+
+def _other_names(tree: ast.Module, *, builder: bool) -> list[str]:
+    """Arguments and fields that PyTorch has another name for."""
+    others = []
+    for node in ast.walk(tree):
+        name = getattr(node, "arg", None) or getattr(getattr(node, "target", None), "id", None)
+        kind = getattr(node, "annotation", None)
+        if name is None or kind is None:
+            continue
+        if name in TORCH_NAMES and TORCH_NAMES[name][1].search(ast.unparse(kind)):
+            others.append(f"{node.lineno}: {name} is {TORCH_NAMES[name][0]}")
+        if builder and name in ("inputs", "outputs") and ast.unparse(kind) == "int":
+            others.append(f"{node.lineno}: {name} is {name.removesuffix('puts')}_channels")
+    return others
+
+
+def test_arguments_are_called_what_torch_nn_calls_them() -> None:
+    others = []
+    for file in sorted(SOURCE.rglob("*.py")):
+        room = file.relative_to(SOURCE).parts[0]
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        if room != "cli":  # --classes takes a file of names or their number
+            found = _other_names(tree, builder=room == "layers")
+            others += [f"{file.relative_to(SOURCE)}:{line}" for line in found]
+    assert others == []
+
+
+def test_every_builder_takes_in_channels_and_num_classes() -> None:
+    for name, builder in NETWORKS.items():
+        names = set(inspect.signature(builder).parameters)
+        assert {"in_channels", "num_classes", "size"} <= names, name
+
+
+def test_other_names_than_those_of_torch_nn_are_found() -> None:
+    tree = ast.parse(
+        "def f(inputs: int, kernel: Pair, classes: int | None): x: int\nkernel: str = ''"
+    )
+    assert _other_names(tree, builder=True) == [
+        "1: inputs is in_channels", "1: kernel is kernel_size", "1: classes is num_classes",
+    ]  # fmt: skip

@@ -37,13 +37,13 @@ def test_B1_output_size(size: int, kernel: int, stride: int, padding: int, outpu
 
 
 def test_B1_filters_and_shapes_of_the_lectures() -> None:
-    assert conv(3, 6, kernel=5, pad=0)(torch.zeros(1, 3, 32, 32)).shape == (1, 6, 28, 28)
+    assert conv(3, 6, kernel_size=5, pad=0)(torch.zeros(1, 3, 32, 32)).shape == (1, 6, 28, 28)
     # 5×5×3, padded by one to 7×7×3, two filters at stride 2.
-    assert conv(3, 2, kernel=3, stride=2, pad=1)(torch.zeros(1, 3, 5, 5)).shape == (1, 2, 3, 3)
+    assert conv(3, 2, kernel_size=3, stride=2, pad=1)(torch.zeros(1, 3, 5, 5)).shape == (1, 2, 3, 3)
 
 
 def test_B4_parameters_of_one_filter() -> None:
-    assert sum(p.numel() for p in conv(3, 1, kernel=3).parameters()) == 28
+    assert sum(p.numel() for p in conv(3, 1, kernel_size=3).parameters()) == 28
 
 
 @settings(deadline=None)
@@ -84,7 +84,7 @@ def test_even_kernel_is_refused() -> None:
     with pytest.raises(UsageError, match=r"odd kernel; 4×4 came\. Use an odd kernel"):
         same_padding(4)
     with pytest.raises(UsageError, match="odd kernel"):
-        conv(1, 1, kernel=(3, 2))
+        conv(1, 1, kernel_size=(3, 2))
 
 
 def test_pair() -> None:
@@ -95,8 +95,8 @@ def test_pair() -> None:
 @pytest.mark.parametrize("padding", PADDINGS)
 def test_border_is_the_padding_of_a_convolution(padding: str) -> None:
     x = torch.randn(2, 3, 6, 7)
-    same = conv(3, 4, kernel=(3, 5), padding=padding)
-    valid = conv(3, 4, kernel=(3, 5), pad=0)
+    same = conv(3, 4, kernel_size=(3, 5), padding=padding)
+    valid = conv(3, 4, kernel_size=(3, 5), pad=0)
     valid.load_state_dict(same.state_dict())
     # The same sums by other kernels: float32 rounding.
     torch.testing.assert_close(valid(border((1, 2), padding=padding)(x)), same(x))
@@ -108,7 +108,7 @@ def test_no_border_does_nothing() -> None:
 
 def test_unknown_padding_is_refused() -> None:
     for use in (
-        lambda: conv(1, 1, kernel=3, padding="circle"),
+        lambda: conv(1, 1, kernel_size=3, padding="circle"),
         lambda: border(1, padding="circle"),
         lambda: grow(torch.zeros(1, 1, 2, 2), 4, padding="circle"),
     ):
@@ -136,7 +136,7 @@ def test_keeps() -> None:
 
 
 def test_conv_norm_activation_is_its_three_parts() -> None:
-    block = conv_norm_activation(2, 4, kernel=3, stride=2, padding="circular")
+    block = conv_norm_activation(2, 4, kernel_size=3, stride=2, padding="circular")
     plain = nn.Sequential(
         nn.Conv2d(2, 4, 3, 2, 1, padding_mode="circular", bias=False), nn.BatchNorm2d(4), nn.ReLU()
     )
@@ -147,7 +147,7 @@ def test_conv_norm_activation_is_its_three_parts() -> None:
 
 
 def test_he_normal_has_the_variance_of_the_paper() -> None:
-    layer = conv(64, 128, kernel=3)
+    layer = conv(64, 128, kernel_size=3)
     he_normal(layer)
     # 73,728 draws: the deviation's own relative error is 1 / sqrt(2n) = 0.26 %, four of them.
     assert layer.weight.std().item() == pytest.approx((2 / (128 * 9)) ** 0.5, rel=0.011)

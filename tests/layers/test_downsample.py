@@ -40,19 +40,19 @@ def unfolded(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_C2_pools_of_the_lectures() -> None:
-    largest = max_pool("stride", 1, kernel=2, stride=2, padding="zeros")(GRID)
-    mean = average_pool("stride", 1, kernel=2, stride=2, padding="zeros")(GRID)
+    largest = max_pool("stride", 1, kernel_size=2, stride=2, padding="zeros")(GRID)
+    mean = average_pool("stride", 1, kernel_size=2, stride=2, padding="zeros")(GRID)
     assert largest[0, 0].tolist() == [[6, 8], [5, 4]]
     assert mean[0, 0].tolist() == [[3.5, 5.25], [2.75, 2.25]]
     nine = torch.arange(9.0).reshape(1, 1, 3, 3)
-    overlap = max_pool("stride", 1, kernel=2, stride=1, padding="zeros")(nine)
+    overlap = max_pool("stride", 1, kernel_size=2, stride=1, padding="zeros")(nine)
     assert overlap[0, 0].tolist() == [[4, 5], [7, 8]]
 
 
 def test_stride_leaves_plain_modules() -> None:
     assert operator_stride("stride", 3) == (3, 3)
-    assert type(max_pool("stride", 1, kernel=2, stride=2, padding="circular")) is nn.MaxPool2d
-    assert type(average_pool("stride", 1, kernel=2, stride=2, padding="zeros")) is nn.AvgPool2d
+    assert type(max_pool("stride", 1, kernel_size=2, stride=2, padding="circular")) is nn.MaxPool2d
+    assert type(average_pool("stride", 1, kernel_size=2, stride=2, padding="zeros")) is nn.AvgPool2d
     assert isinstance(reduce("stride", 1, stride=2, padding="zeros"), nn.Identity)
     assert isinstance(reduce_pair("stride", (1, 1), stride=2, padding="zeros"), AsTheyAre)
     act = nn.ReLU()
@@ -75,15 +75,15 @@ def test_a_pool_at_stride_is_a_pool_and_then_every_sth_sample(
     kind: str, size: tuple[int, int], unfolded: str
 ) -> None:
     x = torch.randn(2, 3, *size)
-    one = pool(kind, "stride", 3, kernel=3, stride=2, padding="zeros")
-    two = pool(kind, unfolded, 3, kernel=3, stride=2, padding="zeros")
+    one = pool(kind, "stride", 3, kernel_size=3, stride=2, padding="zeros")
+    two = pool(kind, unfolded, 3, kernel_size=3, stride=2, padding="zeros")
     two.load_state_dict(one.state_dict())
     # The same sums by other kernels: float32 rounding.
     torch.testing.assert_close(one(x), two(x))
 
 
 def test_C3_learned_pool_has_the_kernel_and_stride_of_the_pool() -> None:
-    learned = pool("conv", "stride", 3, kernel=3, stride=2, padding="zeros")
+    learned = pool("conv", "stride", 3, kernel_size=3, stride=2, padding="zeros")
     plain = nn.Sequential(nn.Conv2d(3, 3, 3, stride=2), nn.ReLU())
     plain.load_state_dict(learned.state_dict())
     x = torch.randn(2, 3, 9, 9)
@@ -91,16 +91,16 @@ def test_C3_learned_pool_has_the_kernel_and_stride_of_the_pool() -> None:
 
 
 def test_max_pool_with_a_border() -> None:
-    zero = max_pool("stride", 1, kernel=3, stride=2, padding="zeros", pad=1)
+    zero = max_pool("stride", 1, kernel_size=3, stride=2, padding="zeros", pad=1)
     assert zero(-GRID)[0, 0, 0, 0] == -1  # what lies outside has no part in the maximum
-    circular = max_pool("stride", 1, kernel=3, stride=2, padding="circular", pad=1)
+    circular = max_pool("stride", 1, kernel_size=3, stride=2, padding="circular", pad=1)
     assert circular(GRID)[0, 0].tolist() == [[8, 8], [8, 8]]
-    replicate = max_pool("stride", 1, kernel=3, stride=2, padding="replicate", pad=1)
+    replicate = max_pool("stride", 1, kernel_size=3, stride=2, padding="replicate", pad=1)
     assert replicate(GRID)[0, 0].tolist() == [[6, 8], [6, 8]]
 
 
 def test_average_pool_with_a_border_counts_it() -> None:
-    pooled = average_pool("stride", 1, kernel=2, stride=2, padding="zeros", pad=1)(GRID)
+    pooled = average_pool("stride", 1, kernel_size=2, stride=2, padding="zeros", pad=1)(GRID)
     assert pooled[0, 0, 0, 0] == 6 / 4
 
 
@@ -114,7 +114,7 @@ def test_unknown_names_are_refused() -> None:
     with pytest.raises(UsageError, match=r"`strid` is no sampling\. Did you mean `stride`\?"):
         downsampling_of("strid")
     with pytest.raises(UsageError, match=r"`mean` is no pool\. Known: `average`, `conv`, `max`"):
-        pool("mean", "stride", 1, kernel=2, stride=2, padding="zeros")
+        pool("mean", "stride", 1, kernel_size=2, stride=2, padding="zeros")
 
 
 @pytest.mark.parametrize("kernel", [1, 2, 3, 4, 5, 7])
@@ -133,22 +133,22 @@ def test_a_far_border_leaves_whole_strides_behind(kernel: int, pad: int, stride:
 
 
 def test_a_far_border_wraps_a_window_of_two() -> None:
-    pooled = max_pool("polyphase", 1, kernel=2, stride=2, padding="circular")
+    pooled = max_pool("polyphase", 1, kernel_size=2, stride=2, padding="circular")
     # Maxima of all windows on the circle, rows and columns; its largest phase is (0, 0).
     x = torch.tensor([[0.0, 9], [8, 1]])[None, None]
     assert pooled(x).tolist() == [[[[9]]]]
     edge = FarBorder((2, 2), stride=(2, 2), pad=(0, 0), padding="-inf")
     assert edge(x)[0, 0].tolist() == [[0, 9, -torch.inf], [8, 1, -torch.inf], [-torch.inf] * 3]
     assert "(2, 2), stride=(2, 2), pad=(0, 0), padding=-inf" in repr(edge)
-    mean = average_pool("polyphase", 1, kernel=2, stride=2, padding="zeros")
+    mean = average_pool("polyphase", 1, kernel_size=2, stride=2, padding="zeros")
     # The edge is repeated, not darkened: the phase (0, 1) has the mean of 9, 1 and their copies.
     assert mean(torch.tensor([[0.0, 9], [0, 9]])[None, None]).tolist() == [[[[9]]]]
 
 
 def test_parameters_of_a_learned_pool_keep_their_numbers_behind_a_far_border() -> None:
-    layer = pool("conv", "polyphase", 3, kernel=2, stride=2, padding="reflect")
+    layer = pool("conv", "polyphase", 3, kernel_size=2, stride=2, padding="reflect")
     assert list(layer.state_dict()) == ["0.weight", "0.bias"]
     assert [name for name, _ in layer.named_children()] == ["far", "0", "1", "2"]
-    circular = pool("conv", "polyphase", 3, kernel=2, stride=2, padding="circular")
+    circular = pool("conv", "polyphase", 3, kernel_size=2, stride=2, padding="circular")
     assert list(circular.state_dict()) == ["0.weight", "0.bias"]
     assert [name for name, _ in circular.named_children()] == ["windows", "0", "1"]

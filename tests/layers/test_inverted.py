@@ -12,9 +12,9 @@ def weights(*layers: nn.Module) -> int:
 
 
 def test_B7_stacked_and_separated_kernels_have_the_parameters_that_are_stated() -> None:
-    five = conv(1, 1, kernel=5, bias=False)
-    threes = [conv(1, 1, kernel=3, bias=False) for _ in range(2)]
-    lines = [conv(1, 1, kernel=k, bias=False) for k in ((1, 5), (5, 1))]
+    five = conv(1, 1, kernel_size=5, bias=False)
+    threes = [conv(1, 1, kernel_size=3, bias=False) for _ in range(2)]
+    lines = [conv(1, 1, kernel_size=k, bias=False) for k in ((1, 5), (5, 1))]
     assert (weights(*threes), weights(*lines), weights(five)) == (18, 10, 25)
     x = torch.randn(1, 1, 12, 12)
     for stack in (threes, lines):  # each sees 5×5 samples, and keeps the size
@@ -24,8 +24,11 @@ def test_B7_stacked_and_separated_kernels_have_the_parameters_that_are_stated() 
 
 
 def test_B7_a_separated_kernel_is_a_full_one_of_rank_one() -> None:
-    down, across = conv(1, 1, kernel=(5, 1), bias=False), conv(1, 1, kernel=(1, 5), bias=False)
-    full = conv(1, 1, kernel=5, bias=False)
+    down, across = (
+        conv(1, 1, kernel_size=(5, 1), bias=False),
+        conv(1, 1, kernel_size=(1, 5), bias=False),
+    )
+    full = conv(1, 1, kernel_size=5, bias=False)
     with torch.no_grad():
         full.weight.copy_(down.weight * across.weight)
         x = torch.randn(1, 1, 9, 9)
@@ -37,8 +40,8 @@ def test_B7_a_separated_kernel_is_a_full_one_of_rank_one() -> None:
 def test_B7_a_depthwise_separable_convolution_costs_one_over_d_plus_one_over_k_squared(
     kernel: int, inputs: int, outputs: int
 ) -> None:
-    block = DepthwiseSeparable(inputs, outputs, kernel=kernel, style=ConvStyle())
-    full = conv(inputs, outputs, kernel=kernel, bias=False)
+    block = DepthwiseSeparable(inputs, outputs, kernel_size=kernel, style=ConvStyle())
+    full = conv(inputs, outputs, kernel_size=kernel, bias=False)
     taken = weights(block.conv_dw, block.conv_pw)
     assert taken == kernel**2 * inputs + inputs * outputs
     assert taken * outputs * kernel**2 == weights(full) * (kernel**2 + outputs)

@@ -15,7 +15,7 @@ def test_partial_convolution_by_hand() -> None:
 
 
 def test_partial_convolution_is_a_sum_over_its_connections() -> None:
-    layer = PartialConv2d(TABLE, kernel=3)
+    layer = PartialConv2d(TABLE, kernel_size=3)
     x = torch.randn(2, 3, 6, 7)
     kernels = iter(layer.weight)
     maps = [
@@ -27,7 +27,7 @@ def test_partial_convolution_is_a_sum_over_its_connections() -> None:
 
 
 def test_parameters_are_the_connections_alone() -> None:
-    layer = PartialConv2d(TABLE, kernel=5)
+    layer = PartialConv2d(TABLE, kernel_size=5)
     assert sum(p.numel() for p in layer.parameters()) == 6 * 25 + 3
     assert layer.weight[2].abs().max() <= 2.4 / 25
     assert layer.weight[3:].abs().max() <= 2.4 / 75

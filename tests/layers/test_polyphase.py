@@ -114,9 +114,9 @@ def axes_of(x: Tensor) -> tuple[int, ...]:
 
 def test_E3_a_square_signal_two_high() -> None:
     signal = torch.tensor([0.0, 0, 1, 1, 0, 0, 1, 1, 0, 0])
-    pooled = p_norm_pool(signal[None, None], math.inf, kernel=2)
+    pooled = p_norm_pool(signal[None, None], math.inf, kernel_size=2)
     assert pooled.flatten().tolist() == [0, 1, 0, 1, 0]
-    shifted = p_norm_pool(signal[None, None, 1:], math.inf, kernel=2)
+    shifted = p_norm_pool(signal[None, None, 1:], math.inf, kernel_size=2)
     assert shifted.flatten().tolist() == [1, 1, 1, 1]
 
 

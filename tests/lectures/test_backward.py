@@ -29,7 +29,7 @@ def test_A10_by_hand_kernel_gradient_is_a_correlation_and_input_gradient_a_full_
     x = torch.tensor([[[1.0, 2.0, 3.0, 4.0]]])
     k = torch.tensor([[[10.0, 20.0]]])
     above = torch.tensor([[[1.0, 0.0, 2.0]]])
-    g = ConvGeometry(kernel=(2,), stride=(1,), padding=((0, 0),), dilation=(1,))
+    g = ConvGeometry(kernel_size=(2,), stride=(1,), padding=((0, 0),), dilation=(1,))
     # 1·1 + 2·0 + 3·2 and 2·1 + 3·0 + 4·2
     assert kernel_gradient(x, above, g).tolist() == [[[7, 10]]]
     # 1 0 2 with 10 20 turned round and slid over all of it
@@ -43,7 +43,7 @@ def test_A10_both_are_the_correlations_of_single_maps_summed() -> None:
     x = torch.randn(2, 3, 7, 6, generator=generator, dtype=torch.float64)
     k = torch.randn(4, 3, 3, 2, generator=generator, dtype=torch.float64)
     above = torch.randn(2, 4, 3, 5, generator=generator, dtype=torch.float64)
-    g = ConvGeometry(kernel=(3, 2), stride=(2, 1), padding=((0, 0),) * 2, dilation=(1, 1))
+    g = ConvGeometry(kernel_size=(3, 2), stride=(2, 1), padding=((0, 0),) * 2, dilation=(1, 1))
     wide = spread(above, (2, 1))
     kernel, back = kernel_gradient(x, above, g), input_gradient(k, above, g, (7, 6))
     for o in range(4):
@@ -101,7 +101,7 @@ def test_A10_equal_to_autograd_for_any_stride_dilation_groups_and_padding(
 
 def test_A10_in_a_network_the_kernel_gradient_is_that_of_the_whole_network() -> None:
     torch.manual_seed(0)
-    net = build("resnet20", classes=10, channels=3, size=(32, 32)).double().train()
+    net = build("resnet20", num_classes=10, in_channels=3, size=(32, 32)).double().train()
     x = torch.rand(2, 3, 32, 32, dtype=torch.float64)
     name, layer = next(
         (n, m) for n, m in net.named_modules() if isinstance(m, nn.Conv2d) and m.stride == (2, 2)

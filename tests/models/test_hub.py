@@ -41,7 +41,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.mkdir(parents=True)
     torch.manual_seed(3)
     options = {"stem": "published"}
-    net = build("mobilenet_v2", classes=3, channels=3, size=(96, 96), options=options)
+    net = build("mobilenet_v2", num_classes=3, in_channels=3, size=(96, 96), options=options)
     save_file(net.state_dict(), folder / "model.safetensors")
     (folder / "config.json").write_text(json.dumps(CONFIG))
     return root

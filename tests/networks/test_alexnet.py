@@ -8,14 +8,14 @@ from neocog.networks.alexnet import alexnet
 def test_D4_parameters() -> None:
     with torch.device("meta"):
         for form, params in (("single", 61_100_840), ("towers", 60_965_224)):
-            net = alexnet(classes=1000, channels=3, size=(224, 224), form=form)
+            net = alexnet(num_classes=1000, in_channels=3, size=(224, 224), form=form)
             assert sum(p.numel() for p in net.parameters()) == params
 
 
 def test_D4_maps_of_the_published_network() -> None:
     sizes = []
     with torch.device("meta"):
-        net = alexnet(classes=1000, channels=3, size=(224, 224), form="towers").eval()
+        net = alexnet(num_classes=1000, in_channels=3, size=(224, 224), form="towers").eval()
         for layer in net.features:
             if isinstance(layer, (nn.Conv2d, nn.MaxPool2d)):
                 layer.register_forward_hook(lambda m, args, y: sizes.append(tuple(y.shape[1:3])))
@@ -34,7 +34,7 @@ def test_D4_maps_of_the_published_network() -> None:
 
 def test_single_tower_is_a_plain_stack_with_the_names_of_the_field() -> None:
     torch.manual_seed(0)
-    net = alexnet(classes=5, channels=3, size=(96, 96), hidden=32).eval()
+    net = alexnet(num_classes=5, in_channels=3, size=(96, 96), hidden=32).eval()
     assert list(net.state_dict())[::2] == [
         *(f"features.{i}.weight" for i in (0, 3, 6, 8, 10)),
         *(f"classifier.{i}.weight" for i in (1, 4, 6)),
@@ -53,18 +53,18 @@ def test_single_tower_is_a_plain_stack_with_the_names_of_the_field() -> None:
 
 def test_published_head_brings_a_small_map_to_six_by_six() -> None:
     fitted, published = (
-        alexnet(classes=5, channels=1, size=(32, 32), head=head, hidden=4)
+        alexnet(num_classes=5, in_channels=1, size=(32, 32), head=head, hidden=4)
         for head in ("auto", "published")
     )
     assert fitted.classifier[1].in_features == 256 * 3 * 3
     assert published.classifier[1].in_features == 256 * 6 * 6
-    wide = alexnet(classes=5, channels=1, size=(24, 160), stem="small", hidden=4)
+    wide = alexnet(num_classes=5, in_channels=1, size=(24, 160), stem="small", hidden=4)
     assert wide.avgpool.output_size == (2, 6)
 
 
 def test_towers_start_as_in_the_paper() -> None:
     torch.manual_seed(0)
-    net = alexnet(classes=5, channels=1, size=(32, 32), form="towers", hidden=64)
+    net = alexnet(num_classes=5, in_channels=1, size=(32, 32), form="towers", hidden=64)
     biases = [p for n, p in net.named_parameters() if n.endswith("bias")]
     assert [b.unique().tolist() for b in biases] == [[0], [1], [0], [1], [1], [1], [1], [0]]
     weight = net.features[4].weight
@@ -73,12 +73,14 @@ def test_towers_start_as_in_the_paper() -> None:
 
 
 def test_the_two_towers_do_not_see_each_other() -> None:
-    net = alexnet(classes=5, channels=1, size=(32, 32), form="towers", hidden=4)
+    net = alexnet(num_classes=5, in_channels=1, size=(32, 32), form="towers", hidden=4)
     assert [m.groups for m in net.features if isinstance(m, nn.Conv2d)] == [1, 2, 1, 2, 2]
 
 
 def test_mean_head_gives_every_window_its_border() -> None:
-    net = alexnet(classes=3, channels=1, size=(128, 64), stem="published", head="mean", hidden=8)
+    net = alexnet(
+        num_classes=3, in_channels=1, size=(128, 64), stem="published", head="mean", hidden=8
+    )
     net = net.eval()
     assert net.classifier[1].in_features == 256
     x = torch.randn(2, 1, 128, 64)

@@ -15,7 +15,9 @@ def block(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> list[n
 
 
 def test_is_ten_plain_lines() -> None:
-    net = convnet(classes=10, channels=1, size=(28, 28), widths=(8, 12, 16), depths=(2, 2, 1))
+    net = convnet(
+        num_classes=10, in_channels=1, size=(28, 28), widths=(8, 12, 16), depths=(2, 2, 1)
+    )
     plain = nn.Sequential(
         *block(1, 8, 5, 2),
         *block(8, 8),
@@ -32,14 +34,14 @@ def test_is_ten_plain_lines() -> None:
 
 
 def test_full_stem_keeps_the_size() -> None:
-    net = convnet(classes=10, channels=1, size=(28, 28), stem="full", depths=(1, 1, 1))
+    net = convnet(num_classes=10, in_channels=1, size=(28, 28), stem="full", depths=(1, 1, 1))
     assert [s.stride for s in net.stages] == [1, 2, 4]
     assert len(net.stage1) == 0
 
 
 def test_pools_that_would_leave_too_little_are_left_out() -> None:
     net = convnet(
-        classes=10, channels=1, size=(24, 24), widths=(4, 4, 4, 4, 4), depths=(1, 1, 1, 1, 1)
+        num_classes=10, in_channels=1, size=(24, 24), widths=(4, 4, 4, 4, 4), depths=(1, 1, 1, 1, 1)
     )
     # 12 → 6 → 3, and no further
     assert [s.stride for s in net.stages] == [2, 4, 8, 8, 8]
@@ -51,11 +53,11 @@ def test_pools_that_would_leave_too_little_are_left_out() -> None:
 )
 def test_other_widths_and_depths_are_refused(widths: tuple, depths: tuple) -> None:
     with pytest.raises(UsageError, match="has a width and a depth a stage"):
-        convnet(classes=10, channels=1, size=(28, 28), widths=widths, depths=depths)
+        convnet(num_classes=10, in_channels=1, size=(28, 28), widths=widths, depths=depths)
 
 
 def test_default_is_small_and_fast() -> None:
-    net = convnet(classes=10, channels=1, size=(28, 28))
+    net = convnet(num_classes=10, in_channels=1, size=(28, 28))
     kernels = 25 * 48 + 9 * (48 * 48 + 48 * 96 + 96 * 96 + 96 * 192 + 192 * 192)
     norms = 2 * (48 + 48 + 96 + 96 + 192 + 192)
     assert sum(p.numel() for p in net.parameters()) == kernels + norms + 192 * 10 + 10

@@ -19,7 +19,7 @@ PARAMS = {
 @pytest.mark.parametrize("member", PARAMS)
 def test_parameters(member: str) -> None:
     with torch.device("meta"):
-        net = convnext(classes=1000, channels=3, size=(224, 224), member=member)
+        net = convnext(num_classes=1000, in_channels=3, size=(224, 224), member=member)
     assert sum(p.numel() for p in net.parameters()) == PARAMS[member]
 
 
@@ -37,12 +37,12 @@ def test_a_block_is_five_plain_lines() -> None:
 
 def test_stems_and_members() -> None:
     with torch.device("meta"):
-        small, large = (convnext(classes=5, channels=3, size=(s, s)) for s in (28, 96))
+        small, large = (convnext(num_classes=5, in_channels=3, size=(s, s)) for s in (28, 96))
         assert [s.stride for s in small.stages] == [2, 4, 8, 16]
         assert [s.stride for s in large.stages] == [4, 8, 16, 32]
         x = torch.empty(2, 3, 28, 28)
         assert small.classifier(small.features(x)).shape == small(x).shape == (2, 5)
     with pytest.raises(UsageError, match=r"members atto, .*; giant came"):
-        convnext(classes=5, channels=3, size=(32, 32), member="giant")
+        convnext(num_classes=5, in_channels=3, size=(32, 32), member="giant")
     with pytest.raises(UsageError, match=r"are 4×4 needs 32 pixels a side; .* 28×40 came"):
-        convnext(classes=5, channels=3, size=(28, 40), stem="published")
+        convnext(num_classes=5, in_channels=3, size=(28, 40), stem="published")

@@ -13,13 +13,13 @@ PARAMS = (4_652_008, 5_416_680, 6_092_072, 8_197_096, 13_006_568)
 @pytest.mark.parametrize("member", range(5))
 def test_parameters(member: int) -> None:
     with torch.device("meta"):
-        net = efficientnet_lite(classes=1000, channels=3, size=(224, 224), member=member)
+        net = efficientnet_lite(num_classes=1000, in_channels=3, size=(224, 224), member=member)
     assert sum(p.numel() for p in net.parameters()) == PARAMS[member]
 
 
 def test_lite0_is_thirty_plain_lines() -> None:
     torch.manual_seed(0)
-    net = efficientnet_lite(classes=5, channels=3, size=(75, 98), dropout=0.0)
+    net = efficientnet_lite(num_classes=5, in_channels=3, size=(75, 98), dropout=0.0)
     s = net.state_dict()
 
     def layer(x: Tensor, conv: str, norm: str, *, stride: int = 1, act: bool = True) -> Tensor:
@@ -53,7 +53,9 @@ def test_lite0_is_thirty_plain_lines() -> None:
 
 def test_every_tensor_has_a_name_in_the_released_file() -> None:
     with torch.device("meta"):
-        own = efficientnet_lite(classes=5, channels=3, size=(240, 240), member=1).state_dict()
+        own = efficientnet_lite(
+            num_classes=5, in_channels=3, size=(240, 240), member=1
+        ).state_dict()
     names = released_names(own)
     assert sorted(names.values()) == sorted(own)
     assert names["_blocks.20._project_conv.weight"] == "blocks.6.0.conv_pwl.weight"
@@ -61,4 +63,4 @@ def test_every_tensor_has_a_name_in_the_released_file() -> None:
 
 def test_unknown_member_is_refused() -> None:
     with pytest.raises(UsageError, match="members 0, 1, 2, 3, 4; 5 came"):
-        efficientnet_lite(classes=5, channels=3, size=(32, 32), member=5)
+        efficientnet_lite(num_classes=5, in_channels=3, size=(32, 32), member=5)

@@ -8,7 +8,7 @@ from neocog.networks.lenet5 import TABLE, lenet5
 
 def net(**options: object):
     torch.manual_seed(0)
-    return lenet5(classes=10, channels=1, size=(28, 28), **options)
+    return lenet5(num_classes=10, in_channels=1, size=(28, 28), **options)
 
 
 def test_D2_lenet5_has_60000_parameters() -> None:

@@ -5,7 +5,7 @@ from neocog.networks.lenet5_modern import lenet5_modern
 
 
 def test_is_twenty_plain_lines() -> None:
-    net = lenet5_modern(classes=10, channels=1, size=(28, 28))
+    net = lenet5_modern(num_classes=10, in_channels=1, size=(28, 28))
     plain = nn.Sequential(
         nn.Conv2d(1, 6, 5, padding=2),
         nn.ReLU(),
@@ -26,12 +26,12 @@ def test_is_twenty_plain_lines() -> None:
 
 
 def test_full_connections_have_more_parameters_than_the_published_form() -> None:
-    net = lenet5_modern(classes=10, channels=1, size=(28, 28))
+    net = lenet5_modern(num_classes=10, in_channels=1, size=(28, 28))
     assert sum(p.numel() for p in net.parameters()) == 156 + 2416 + 48120 + 10164 + 850
 
 
 def test_mean_head_sees_the_mean_over_a_map_that_keeps_its_border() -> None:
-    net = lenet5_modern(classes=10, channels=1, size=(28, 28), head="mean")
+    net = lenet5_modern(num_classes=10, in_channels=1, size=(28, 28), head="mean")
     assert net.c3.padding == (2, 2)
     assert net.c5.in_features == 16
     x = torch.randn(3, 1, 28, 28)

@@ -22,7 +22,7 @@ def test_model_normalizes_by_its_contract() -> None:
 
 
 def test_state_is_the_network_s_alone() -> None:
-    network = build("dense", classes=2, channels=3, size=(24, 32))
+    network = build("dense", num_classes=2, in_channels=3, size=(24, 32))
     model = SpecifiedNetwork(network, CONTRACT)
     assert set(model.state_dict()) == {f"network.{k}" for k in network.state_dict()}
 

@@ -71,12 +71,12 @@ def test_what_the_weights_do_not_hold_is_named(whole: Loaded) -> None:
 
 
 def test_gray_images_give_the_features_of_three_equal_channels(whole: Loaded) -> None:
-    found = load_pretrained(NAME, classes=2, channels=1)
+    found = load_pretrained(NAME, classes=2, in_channels=1)
     assert len(found.notes) == 2
     assert found.spec.input.mean == whole.spec.input.mean[:1]
     x = torch.randn(1, 1, 96, 96)
     with pytest.raises(UsageError, match="3 channels or 1; 2 came"):
-        load_pretrained(NAME, channels=2)
+        load_pretrained(NAME, in_channels=2)
     with torch.no_grad():
         one, three = found.network.features(x), whole.network.features(x.expand(-1, 3, -1, -1))
     # Three products summed before or after, through 60 layers: float32 rounding.

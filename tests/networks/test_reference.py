@@ -24,7 +24,7 @@ def test_the_page_lists_every_network_with_its_parameters_and_options() -> None:
         own = [o.name for o in schema(name) if o.name not in ("downsampling", "padding")]
         assert re.findall(r"`(\w+)`", options) == own, name
         with torch.device("meta"):
-            network = build(name, classes=classes, channels=channels, size=size)
+            network = build(name, num_classes=classes, in_channels=channels, size=size)
         assert f"{sum(p.numel() for p in network.parameters()):,}" == params, name
 
 

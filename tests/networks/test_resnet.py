@@ -18,7 +18,7 @@ from neocog.networks.resnet import resnet
 )
 def test_D5_resnet_parameters(depth: int, params: int) -> None:
     with torch.device("meta"):
-        net = resnet(classes=1000, channels=3, size=(224, 224), depth=depth)
+        net = resnet(num_classes=1000, in_channels=3, size=(224, 224), depth=depth)
     assert sum(p.numel() for p in net.parameters()) == params
 
 
@@ -44,7 +44,7 @@ def test_D5_parameters_are_named_as_in_published_weights(
     depth: int, blocks: tuple[int, ...], convs: int
 ) -> None:
     with torch.device("meta"):
-        state = resnet(classes=1000, channels=3, size=(224, 224), depth=depth).state_dict()
+        state = resnet(num_classes=1000, in_channels=3, size=(224, 224), depth=depth).state_dict()
     assert list(state) == published_names(blocks, convs)
     assert state["conv1.weight"].shape == (64, 3, 7, 7)
     assert state["layer2.0.downsample.0.weight"].shape[2:] == (1, 1)
@@ -53,7 +53,7 @@ def test_D5_parameters_are_named_as_in_published_weights(
 
 def test_resnet18_is_twenty_plain_lines() -> None:
     torch.manual_seed(0)
-    net = resnet(classes=5, channels=3, size=(96, 96))
+    net = resnet(num_classes=5, in_channels=3, size=(96, 96))
     state = net.state_dict()
 
     def layer(x: torch.Tensor, conv: str, norm: str, stride: int) -> torch.Tensor:
@@ -79,14 +79,16 @@ def test_resnet18_is_twenty_plain_lines() -> None:
 
 def test_stems() -> None:
     for size, stem, stride in (((95, 200), "auto", 1), ((96, 96), "auto", 4)):
-        net = resnet(classes=5, channels=1, size=size, stem=stem)
+        net = resnet(num_classes=5, in_channels=1, size=size, stem=stem)
         assert net.stages[0].stride == stride
-    assert resnet(classes=5, channels=1, size=(32, 32), stem="published").stages[0].stride == 4
+    assert (
+        resnet(num_classes=5, in_channels=1, size=(32, 32), stem="published").stages[0].stride == 4
+    )
 
 
 def test_unknown_depth_is_refused() -> None:
     with pytest.raises(UsageError, match="has 18, 34, 50, 101, 152 layers; 20 came"):
-        resnet(classes=5, channels=1, size=(32, 32), depth=20)
+        resnet(num_classes=5, in_channels=1, size=(32, 32), depth=20)
 
 
 def test_reflection_on_a_map_of_one_pixel_is_refused() -> None:

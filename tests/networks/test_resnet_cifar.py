@@ -19,12 +19,14 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 )
 def test_D5_parameters(depth: int, params: int) -> None:
     # The paper says 0.27, 0.46, 0.66 and 0.85 million.
-    net = resnet_cifar(classes=10, channels=3, size=(32, 32), depth=depth)
+    net = resnet_cifar(num_classes=10, in_channels=3, size=(32, 32), depth=depth)
     assert sum(p.numel() for p in net.parameters()) == params
 
 
 def test_shortcut_B_adds_two_convolutions_with_norms() -> None:
-    a, b = (resnet_cifar(classes=10, channels=3, size=(32, 32), shortcut=s) for s in ("A", "B"))
+    a, b = (
+        resnet_cifar(num_classes=10, in_channels=3, size=(32, 32), shortcut=s) for s in ("A", "B")
+    )
     extra = sum(p.numel() for p in b.parameters()) - sum(p.numel() for p in a.parameters())
     assert extra == 16 * 32 + 2 * 32 + 32 * 64 + 2 * 64
 
@@ -32,7 +34,7 @@ def test_shortcut_B_adds_two_convolutions_with_norms() -> None:
 def test_other_depths_are_refused() -> None:
     for depth in (2, 18, 21):
         with pytest.raises(UsageError, match=rf"6n \+ 2 layers .*; {depth} came"):
-            resnet_cifar(classes=10, channels=3, size=(32, 32), depth=depth)
+            resnet_cifar(num_classes=10, in_channels=3, size=(32, 32), depth=depth)
 
 
 def published(shared: Path) -> SpecifiedNetwork:
@@ -41,7 +43,7 @@ def published(shared: Path) -> SpecifiedNetwork:
     if not file.is_file():
         pytest.skip("needs the published ResNet-20 weights in ../shared/models")
     state = torch.load(file, weights_only=True, map_location="cpu")["state_dict"]
-    net = resnet_cifar(classes=10, channels=3, size=(32, 32))
+    net = resnet_cifar(num_classes=10, in_channels=3, size=(32, 32))
     net.load_state_dict({k.removeprefix("module."): v for k, v in state.items()})
     signal = InputSpec(channels=3, size=(32, 32), mean=MEAN, std=STD)
     classes = tuple(str(i) for i in range(10))

@@ -55,7 +55,7 @@ def network(case: str, kind: str, *, size: int = 0, seed: int = 0) -> nn.Module:
     size = size or usual
     torch.manual_seed(seed)
     options = {**options, "downsampling": kind, "padding": "circular"}
-    net = build(name, classes=5, channels=2, size=(size, size), options=options)
+    net = build(name, num_classes=5, in_channels=2, size=(size, size), options=options)
     for m in net.modules():
         if isinstance(m, nn.BatchNorm2d):
             nn.init.normal_(m.running_mean)
@@ -170,7 +170,7 @@ def test_E4_without_any_of_the_three_the_answer_depends_on_the_position() -> Non
     assert apart(network("convnet", "stride"), x, shifts) > 1e-2
     options = {"widths": (6, 8, 10), "downsampling": "polyphase", "padding": "zeros"}
     torch.manual_seed(0)
-    zero = build("convnet", classes=5, channels=2, size=(24, 24), options=options).eval()
+    zero = build("convnet", num_classes=5, in_channels=2, size=(24, 24), options=options).eval()
     assert apart(zero, x, shifts) > 1e-4
     assert apart(network("convnet", "polyphase"), drawn(1, 2, 25, 25), shifts) > 1e-4
 

@@ -28,7 +28,7 @@ def _feed(epoch: int) -> Iterator[Batch]:
 def test_equal_weights(network: str, precision: str) -> None:
     torch.manual_seed(0)
     machine = Machine(precision=precision)
-    ours = to_machine(build(network, classes=10, channels=1, size=(28, 28)), machine)
+    ours = to_machine(build(network, num_classes=10, in_channels=1, size=(28, 28)), machine)
     plain = copy.deepcopy(ours)
 
     optimizer = torch.optim.SGD(plain.parameters(), lr=0.02, momentum=0.9, nesterov=True)

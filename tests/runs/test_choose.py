@@ -21,7 +21,14 @@ SIGNAL = InputSpec(channels=3, size=(96, 96), mean=(0.5,) * 3, std=(0.25,) * 3)
 
 def _known(name: str) -> Pretrained:
     return Pretrained(
-        name=name, package="", path="", sha256="", trained_on="", classes=2, top1=0.5, input=SIGNAL
+        name=name,
+        package="",
+        path="",
+        sha256="",
+        trained_on="",
+        num_classes=2,
+        top1=0.5,
+        input=SIGNAL,
     )
 
 
@@ -31,7 +38,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def load(name: str, *, size: tuple[int, int]) -> Loaded:
         torch.manual_seed(0)
-        network = build("resnet20", classes=2, channels=3, size=size).eval()
+        network = build("resnet20", num_classes=2, in_channels=3, size=size).eval()
         signal = InputSpec(channels=3, size=size, mean=SIGNAL.mean, std=SIGNAL.std)
         spec = ModelSpec(task="classify", classes=("a", "b"), input=signal)
         return Loaded(network=network, spec=spec, notes=(), digest="")

@@ -32,7 +32,7 @@ OPTIONS = {"widths": (4, 8), "depths": (1, 1)}
 def trained(downsampling: str) -> Model:
     """A small network of ours, as if it had been trained."""
     options = {**OPTIONS, "downsampling": downsampling}
-    network = build("convnet", classes=2, channels=1, size=(32, 32), options=options)
+    network = build("convnet", num_classes=2, in_channels=1, size=(32, 32), options=options)
     card = {"network": {"name": "convnet", "options": options}}
     return Model(SpecifiedNetwork(network, CONTRACT).eval(), card, Path("runs/small"))
 

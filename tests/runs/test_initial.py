@@ -64,7 +64,7 @@ def filled(model: ModelConfig, network: torch.nn.Module) -> tuple[Start, list[st
 
 def test_imagenet_stands_for_the_weights_of_the_network_that_is_trained() -> None:
     model = ModelConfig(name="efficientnet_lite1", init="imagenet")
-    net = build(model.name, classes=5, channels=3, size=(96, 96))
+    net = build(model.name, num_classes=5, in_channels=3, size=(96, 96))
     start, notes = filled(model, net)
     assert start.external
     assert start.input is not None
@@ -75,7 +75,7 @@ def test_imagenet_stands_for_the_weights_of_the_network_that_is_trained() -> Non
     assert torch.equal(net.conv_head.weight, whole.conv_head.weight)
     learned = {"downsampling": "learned_polyphase"}
     model = ModelConfig(name=model.name, init="imagenet", options=learned)
-    net = build(model.name, classes=5, channels=3, size=(96, 96), options=learned)
+    net = build(model.name, num_classes=5, in_channels=3, size=(96, 96), options=learned)
     _, notes = filled(model, net)
     assert notes[0].startswith("320 of 337 tensors are from")
     assert torch.equal(net.conv_head.weight, whole.conv_head.weight)
@@ -89,7 +89,7 @@ def test_a_network_of_a_library_is_the_same_one_of_ours(timm: None) -> None:
     model = network_of("timm:mobilenetv2_100")
     assert model is not None
     assert (model.name, model.options) == ("mobilenet_v2", {"stem": "published"})
-    net = build(model.name, classes=5, channels=3, size=(96, 96), options=model.options)
+    net = build(model.name, num_classes=5, in_channels=3, size=(96, 96), options=model.options)
     start, notes = filled(model, net)
     assert start.input is not None
     assert (start.input.mean, start.input.size) == ((0.4,) * 3, (96, 96))
@@ -115,14 +115,14 @@ def test_a_network_that_only_a_library_has_is_trained_and_opened_again(
     with torch.no_grad():
         assert torch.equal(neocog.load(tmp_path / "run").module(x), trained.module(x))
     with pytest.raises(UsageError, match=r"takes color images, 3 channels; 1 came"):
-        build("timm:tiny", classes=2, channels=1, size=(28, 28))
+        build("timm:tiny", num_classes=2, in_channels=1, size=(28, 28))
 
 
 def test_a_state_dict_of_torch_is_taken_and_a_file_of_nothing_is_refused(tmp_path: Path) -> None:
     model = ModelConfig(name="dense", init=str(tmp_path / "old.pth"))
-    old = build("dense", classes=7, channels=1, size=(28, 28)).state_dict()
+    old = build("dense", num_classes=7, in_channels=1, size=(28, 28)).state_dict()
     torch.save({"state_dict": {f"module.{k}": v for k, v in old.items()}}, model.init)
-    net = build("dense", classes=2, channels=1, size=(28, 28))
+    net = build("dense", num_classes=2, in_channels=1, size=(28, 28))
     start, notes = filled(model, net)
     assert not start.external
     assert start.input is None
@@ -152,7 +152,7 @@ def test_names_elsewhere_hold_for_every_downsampling(
 ) -> None:
     with torch.device("meta"):
         plain, other = (
-            build(name, classes=5, channels=3, size=(96, 96), options=o)
+            build(name, num_classes=5, in_channels=3, size=(96, 96), options=o)
             for o in ({}, {"downsampling": downsampling})
         )
     state = plain.state_dict()

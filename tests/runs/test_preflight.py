@@ -27,7 +27,7 @@ def _recipe(network: torch.nn.Module, lr: float = 0.0) -> Recipe:
 
 @pytest.mark.parametrize("name", ["convnet", "dense", "lenet5", "lenet5_modern", "resnet20"])
 def test_networks_overfit_a_batch_of_digits_at_their_own_rate(name: str) -> None:
-    network = build(name, classes=10, channels=1, size=(28, 28))
+    network = build(name, num_classes=10, in_channels=1, size=(28, 28))
     before = {k: v.clone() for k, v in network.state_dict().items()}
     found = overfit(network, _digits(), _recipe(network), MACHINE)
     assert found.reason == ""
@@ -38,7 +38,7 @@ def test_networks_overfit_a_batch_of_digits_at_their_own_rate(name: str) -> None
 
 @pytest.mark.parametrize("lr", [1e-7, 1e4])
 def test_a_rate_far_off_is_named(lr: float) -> None:
-    network = build("lenet5_modern", classes=10, channels=1, size=(28, 28))
+    network = build("lenet5_modern", num_classes=10, in_channels=1, size=(28, 28))
     found = overfit(network, _digits(), _recipe(network, lr), MACHINE)
     assert "learning rate" in found.reason
     assert "--lr" in found.reason

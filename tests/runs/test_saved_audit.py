@@ -26,7 +26,7 @@ SECTIONS = [Section(title="Shifts", exhibits=(Scalar(title="samples", value=3),)
 def trained(folder: Path, spec: ModelSpec = CONTRACT) -> Model:
     """A model as if it had been trained into a folder."""
     torch.manual_seed(0)
-    network = build("convnet", classes=2, channels=1, size=(28, 28))
+    network = build("convnet", num_classes=2, in_channels=1, size=(28, 28))
     card = {"network": {"name": "convnet", "options": {}}}
     return Model(SpecifiedNetwork(network, spec).eval(), card, folder)
 

@@ -117,7 +117,7 @@ def test_networks_of_a_library_are_built_with_its_weights(library, module, monke
     monkeypatch.setitem(sys.modules, library, types.ModuleType(library))
     monkeypatch.setitem(sys.modules, module, room)
     assert make(f"{library}:resnet18").network.out_features == 1000
-    assert make(f"{library}:resnet18", classes=5, init="none").network.out_features == 5
+    assert make(f"{library}:resnet18", num_classes=5, init="none").network.out_features == 5
     name = "weights" if library == "torchvision" else "pretrained"
     trained = {name: "DEFAULT" if library == "torchvision" else True}
     random = {name: None if library == "torchvision" else False}

@@ -30,7 +30,7 @@ def test_of_branches_that_are_put_side_by_side() -> None:
 
 
 def test_of_trainable_subsampling() -> None:
-    net = build("lenet5", classes=10, channels=1, size=(32, 32))
+    net = build("lenet5", num_classes=10, in_channels=1, size=(32, 32))
     found = find_downsamplers(net, torch.randn(2, 1, 32, 32))
     assert [f.what for f in found] == ["average pool 2×2, stride 2"] * 2
 

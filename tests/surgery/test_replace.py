@@ -27,7 +27,7 @@ from neocog.surgery.replace import replace
 
 
 def thin(name: str, **options: object) -> nn.Module:
-    return build(name, classes=4, channels=3, size=(32, 32), options=options)
+    return build(name, num_classes=4, in_channels=3, size=(32, 32), options=options)
 
 
 NETS = {
@@ -273,8 +273,8 @@ def test_a_module_that_is_called_twice_is_replaced_at_both_calls() -> None:
         nn.AvgPool2d(2),
         nn.AvgPool2d(3, 2, 1, count_include_pad=False),
         nn.LPPool2d(2, 3, 2),
-        PNormPool(3.0, kernel=2),
-        PNormPool(float("inf"), kernel=(2, 3), stride=3),
+        PNormPool(3.0, kernel_size=2),
+        PNormPool(float("inf"), kernel_size=(2, 3), stride=3),
         TrainableSubsampling(1, downsampling="stride", padding="zeros"),
     ],
     ids=repr,

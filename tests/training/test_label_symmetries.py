@@ -94,7 +94,7 @@ def test_a_few_errors_are_no_change_of_the_label() -> None:
 
 def measured(mirrored: str) -> dict[str, SymmetryExtent]:
     x, y = glyphs(480, mirrored=mirrored)
-    test = label_symmetries(x, y, classes=2, steps=60)
+    test = label_symmetries(x, y, num_classes=2, steps=60)
     assert test.accuracy is not None
     assert test.accuracy > 0.95
     assert (test.n, test.held_out) == (360, 120)
@@ -116,19 +116,19 @@ def test_F3_a_mirror_image_that_is_another_class_is_never_safe() -> None:
 
 def test_the_same_seed_gives_the_same_figures() -> None:
     x, y = glyphs(240)
-    one, two = (label_symmetries(x, y, classes=2, steps=8, seed=3) for _ in range(2))
+    one, two = (label_symmetries(x, y, num_classes=2, steps=8, seed=3) for _ in range(2))
     assert [m.curve for m in one.each] == [m.curve for m in two.each]
 
 
 def test_few_images_are_refused() -> None:
     x, y = glyphs(199)
     with pytest.raises(DataError, match="at least 200 images to be measured; 199 came"):
-        label_symmetries(x, y, classes=2)
+        label_symmetries(x, y, num_classes=2)
 
 
 def test_without_labels_only_the_data_is_measured() -> None:
     x, y = glyphs(240)
-    test = label_symmetries(x, torch.full_like(y, -1), classes=0, steps=8)
+    test = label_symmetries(x, torch.full_like(y, -1), num_classes=0, steps=8)
     assert test.accuracy is None
     assert not any(m.confusions for m in test.each)
     assert all(math.isfinite(m.extent) and np.isfinite(m.curve).all() for m in test.each)

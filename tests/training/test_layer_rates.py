@@ -9,7 +9,7 @@ from neocog.training.optimize import OptimizerConfig
 
 
 def _network() -> nn.Module:
-    return build("resnet20", classes=3, channels=1, size=(28, 28))
+    return build("resnet20", num_classes=3, in_channels=1, size=(28, 28))
 
 
 def test_stages_below_are_frozen_and_batch_norms_keep_their_statistics() -> None:

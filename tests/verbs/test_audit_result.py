@@ -34,12 +34,12 @@ def test_the_next_command_says_the_macs_of_the_fix() -> None:
 
 
 def test_they_are_counted_on_the_converted_model() -> None:
-    net = neocog.build("convnet", classes=2, channels=1, size=(28, 28))
+    net = neocog.build("convnet", num_classes=2, in_channels=1, size=(28, 28))
     model = neocog.load(net, size=(1, 28, 28), mean=(0.5,), std=(0.5,))
     before, after = _fix_macs(model, flips(0.5, 0.4, 0.6)) or (0, 0)
     assert before == model.summary().cost.macs
     assert before < after < 2 * before
     assert _fix_macs(model, flips(0.0, 0.0, 0.01)) is None
-    none = neocog.load(neocog.build("dense", classes=2, channels=1, size=(28, 28)),
+    none = neocog.load(neocog.build("dense", num_classes=2, in_channels=1, size=(28, 28)),
                        size=(1, 28, 28), mean=(0.5,), std=(0.5,))  # fmt: skip
     assert _fix_macs(none, flips(0.5, 0.4, 0.6)) is None

@@ -141,7 +141,7 @@ def test_layers_go_by_the_same_name_in_words_and_numbers(method: str) -> None:
 
 
 def test_data_gives_the_images_where_none_is_named() -> None:
-    net = neocog.build("convnet", classes=10, channels=1, size=(28, 28))
+    net = neocog.build("convnet", num_classes=10, in_channels=1, size=(28, 28))
     found = neocog.explain(net, data="digits:val", n=3, sanity_checks=False, seed=1)
     again = neocog.explain(net, data="digits:val", n=3, sanity_checks=False, seed=1)
     assert [p["path"] for p in found.figures["images"]] == [
@@ -243,7 +243,7 @@ def test_numbers_that_others_wrote_remove_nothing_else(tmp_path: Path, told: str
 
 def test_grays_without_an_axis_of_channels_are_no_series() -> None:
     grays = drawn(4, 16, 16)
-    gray = convnet(channels=1)
+    gray = convnet(in_channels=1)
     for given in ({"images": grays}, {"data": grays}):
         with pytest.raises(UsageError, match=r"takes images, \(B, C, H, W\); .* x\[:, None\]"):
             neocog.explain(gray, **given)

@@ -19,7 +19,7 @@ MAP = SpatialLayout("channels first", (2, 2))
 def test_the_cells_of_lenet5() -> None:
     """Fields of 16 pixels, 4 apart; an image of 28 pixels begins 2 behind the padding."""
     torch.manual_seed(0)
-    net = neocog.build("lenet5", classes=10, channels=1, size=(28, 28))
+    net = neocog.build("lenet5", num_classes=10, in_channels=1, size=(28, 28))
     found = neocog.explain(net, drawn(1, 1, 28, 28), sanity_checks=False)
     assert found.figures["layer"] == "s4"
     assert found.figures["grid"] == [5, 5]
@@ -32,7 +32,7 @@ def test_the_cells_of_lenet5() -> None:
 
 def test_the_cells_of_steps_that_begin_at_the_border() -> None:
     torch.manual_seed(0)
-    net = neocog.build("resnet20", classes=3, channels=3, size=(32, 32))
+    net = neocog.build("resnet20", num_classes=3, in_channels=3, size=(32, 32))
     found = neocog.explain(net, drawn(1, 3, 32, 32), sanity_checks=False)
     assert found.figures["grid"] == [8, 8]
     assert found.figures["cells"] == {"first": [0.0, 0.0], "step": [4.0, 4.0]}

@@ -7,7 +7,7 @@ from neocog.verbs.models import networks, offers_table, options_table
 
 
 def test_every_network_is_offered_with_its_numbers() -> None:
-    offers = {o.name: o for o in networks(size=(3, 32, 32), classes=10)}
+    offers = {o.name: o for o in networks(size=(3, 32, 32), num_classes=10)}
     assert list(offers) == list(NETWORKS)
     resnet = offers["resnet20"]
     assert (resnet.params, resnet.macs) == (269_722, 40_551_040)

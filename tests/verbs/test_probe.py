@@ -100,7 +100,7 @@ def test_a_probe_is_measured_on_samples_that_it_did_not_learn_from(bars: Path) -
 def test_votes_are_weighed_by_similarity() -> None:
     train = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.55, 0.8], [-1.0, 0.1]])
     y = np.array([0, 1, 1, 1])
-    near = nearest(train, y, torch.tensor([[1.0, 0.01]]), classes=2, k=4)
+    near = nearest(train, y, torch.tensor([[1.0, 0.01]]), num_classes=2, k=4)
     assert near.tolist() == [0]  # one that is very near beats three that are not
 
 
@@ -120,7 +120,7 @@ def test_what_cannot_be_probed_is_said(
 
 
 def _of_catalog(options: dict[str, object], spec: InputSpec, weights: dict) -> features.Backbone:
-    network = build("lenet5_modern", classes=2, channels=1, size=(28, 28), options=options)
+    network = build("lenet5_modern", num_classes=2, in_channels=1, size=(28, 28), options=options)
     network.load_state_dict(weights)
     whole = ModelSpec(task="classify", classes=("a", "b"), input=spec)
     return backbone_of(SpecifiedNetwork(network, whole).eval(), "net")
@@ -140,7 +140,7 @@ class _Scaled(nn.Module):
 def test_networks_of_equal_weights_that_differ_otherwise_share_no_features(bars: Path) -> None:
     split = open_data(bars).splits["train"].subset(np.arange(4))
     torch.manual_seed(0)
-    weights = build("lenet5_modern", classes=2, channels=1, size=(28, 28)).state_dict()
+    weights = build("lenet5_modern", num_classes=2, in_channels=1, size=(28, 28)).state_dict()
     spec = InputSpec(channels=1, size=(28, 28), mean=(0.3,), std=(0.3,))
     backbones = [
         _of_catalog(options, signal, weights)

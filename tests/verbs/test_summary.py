@@ -51,7 +51,7 @@ def test_published_figures_of_resnet50_come_out_of_one_call() -> None:
 
 
 def test_a_module_and_one_of_ours_with_its_contract() -> None:
-    network = build("resnet20", classes=10, channels=3, size=(32, 32))
+    network = build("resnet20", num_classes=10, in_channels=3, size=(32, 32))
     found = neocog.summary(network, size=(3, 32, 32))
     signal = InputSpec(channels=3, size=(32, 32), mean=(0.5,) * 3, std=(0.2,) * 3)
     spec = ModelSpec(task="classify", classes=tuple("abcdefghij"), input=signal)
@@ -84,7 +84,7 @@ def test_a_factory_of_any_network(stranger: str) -> None:
 
 
 def test_an_exported_program(tmp_path: Path) -> None:
-    network = build("resnet20", classes=10, channels=3, size=(32, 32)).eval()
+    network = build("resnet20", num_classes=10, in_channels=3, size=(32, 32)).eval()
     batch = torch.export.Dim("b", min=1, max=64)
     program = torch.export.export(
         network, (torch.zeros(2, 3, 32, 32),), dynamic_shapes=({0: batch},)

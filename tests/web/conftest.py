@@ -23,7 +23,7 @@ def small_model(classes: tuple[str, ...] = TEN, *, seed: int = 0) -> SpecifiedNe
     torch.manual_seed(seed)
     signal = InputSpec(channels=1, size=(28, 28), mean=(0.13,), std=(0.31,))
     spec = ModelSpec(task="classify", classes=classes, input=signal)
-    network = build("convnet", classes=len(classes), channels=1, size=(28, 28))
+    network = build("convnet", num_classes=len(classes), in_channels=1, size=(28, 28))
     return SpecifiedNetwork(network, spec).eval()
 
 

@@ -20,7 +20,7 @@ def shown(net: nn.Module, size: tuple[int, ...]) -> Network:
 @pytest.mark.parametrize("target", [None, 3])
 def test_the_map_of_the_pass_is_that_of_a_pass_of_its_own(method: str, target: int | None) -> None:
     torch.manual_seed(0)
-    net = build("resnet20", classes=10, channels=3, size=(32, 32))
+    net = build("resnet20", num_classes=10, in_channels=3, size=(32, 32))
     network = shown(net, (3, 32, 32))
     cams, wanted = Cams(network), Wanted(None, target, method)
     first, x = torch.rand(2, 1, 3, 32, 32)

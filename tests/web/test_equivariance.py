@@ -134,7 +134,7 @@ def test_D7_polyphase_sampling_with_circular_borders_breaks_nowhere() -> None:
 
     torch.manual_seed(0)
     options = {"downsampling": "polyphase", "padding": "circular"}
-    net = build("resnet20", classes=10, channels=3, size=(32, 32), options=options)
+    net = build("resnet20", num_classes=10, in_channels=3, size=(32, 32), options=options)
     x = torch.rand(1, 3, 32, 32)
     network = Network(as_it_is(net.eval(), (3, 32, 32)))
     reference = Grids(network, network.run(x))

@@ -47,7 +47,7 @@ def command(size: tuple[int, ...], classes: int, as_json: bool) -> None:
     """
     from neocog.verbs.models import networks, offers_table, options_table
 
-    offers = networks(size=size, classes=classes)
+    offers = networks(size=size, num_classes=classes)
     if as_json:
         print_json([o.to_json() for o in offers])
         return

@@ -115,7 +115,7 @@ def _map(folder: Path, forms: Fields, name: str) -> np.ndarray:
     return np.frombuffer(raw, dtype, math.prod(shape), offset=start).reshape(shape)
 
 
-def _check(split: str, names: str, arrays: dict[str, np.ndarray], classes: int) -> None:
+def _check(split: str, names: str, arrays: dict[str, np.ndarray], num_classes: int) -> None:
     """Whether class indices, ids and names of a split belong together.
 
     Raises:
@@ -123,8 +123,8 @@ def _check(split: str, names: str, arrays: dict[str, np.ndarray], classes: int) 
     """
     y, good = arrays.get(f"{split}-y"), False
     if y is not None and y.ndim == 1 and y.dtype == np.int64:
-        least = 0 if classes else -1  # of images without labels
-        good = not len(y) or (int(y.min()) >= least and int(y.max()) < classes)
+        least = 0 if num_classes else -1  # of images without labels
+        good = not len(y) or (int(y.min()) >= least and int(y.max()) < num_classes)
         ids = arrays.get(f"{split}-ids")
         good = good and ids is not None and ids.shape == y.shape and ids.dtype == np.uint64
         good = good and _named(split, names, arrays, len(y))

@@ -55,14 +55,14 @@ class Filters(Jsonable):
         return self.weights.ndim - 2
 
     @property
-    def kernel(self) -> tuple[int, ...]:
+    def kernel_size(self) -> tuple[int, ...]:
         """Taps along each axis."""
         return tuple(self.weights.shape[2:])
 
     @property
     def pointwise(self) -> bool:
         """Whether it is a 1×1 convolution: such a filter mixes channels and has no image."""
-        return max(self.kernel) == 1
+        return max(self.kernel_size) == 1
 
     def response(self, size: int = 33) -> np.ndarray:
         """The gain of each filter at each frequency, (O, *size).
@@ -74,7 +74,7 @@ class Filters(Jsonable):
         Args:
             size: frequencies along each axis; odd, so that there is a center.
         """
-        room = max(size, *self.kernel)
+        room = max(size, *self.kernel_size)
         wide = torch.from_numpy(self.weights).double()
         amplitude = frequency_response(wide, room, axes=self.axes)
         return np.asarray(amplitude.square().mean(1).sqrt().numpy())
@@ -116,7 +116,7 @@ class Filters(Jsonable):
         return [Section(title=self._title(), exhibits=exhibits)]
 
     def _title(self) -> str:
-        shape = "×".join(map(str, self.kernel))
+        shape = "×".join(map(str, self.kernel_size))
         count, inputs = self.weights.shape[:2]
         where = printable(self.name) or "the network itself"
         return f"{where}: {count} filters of {shape} on {inputs} channel{'s' * (inputs > 1)}"

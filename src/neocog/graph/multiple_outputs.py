@@ -34,7 +34,7 @@ def choose(
     *,
     samples: int,
     axes: int,
-    classes: int | None = None,
+    num_classes: int | None = None,
     wanted: str | None = None,
 ) -> tuple[str, str]:
     """Which of the tensors that a network returned is its prediction, and what to say of that.
@@ -46,7 +46,7 @@ def choose(
         out: a tensor, or a tuple, list, mapping, named tuple or dataclass of some.
         samples: that the network was given.
         axes: of a prediction.
-        classes: how many there are, where that is known.
+        num_classes: how many there are, where that is known.
         wanted: name or number of one.
 
     Returns:
@@ -76,7 +76,7 @@ def choose(
         return "", ""
     fit = [n for n, t in tensors.items() if t.ndim == axes and len(t) == samples]
     fit = [n for n in fit if tensors[n].is_floating_point() and tensors[n].shape[1] > 1] or fit
-    fit = [n for n in fit if classes is not None and tensors[n].shape[1] == classes] or fit
+    fit = [n for n in fit if num_classes is not None and tensors[n].shape[1] == num_classes] or fit
     if not fit:
         shapes = ", ".join(f"`{printable(n)}` {tuple(t.shape)}" for n, t in tensors.items())
         raise ShapeMismatch(

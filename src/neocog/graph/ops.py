@@ -75,7 +75,7 @@ class Operator:
 class OperatorWindow(NamedTuple):
     """The window of a convolution or pooling, a number an axis of space."""
 
-    kernel: list[int]
+    kernel_size: list[int]
     stride: list[int]
     padding: list[int]
     dilation: list[int]
@@ -90,7 +90,7 @@ def window_of(op: Operation) -> OperatorWindow:
         >>> with watching(net := nn.MaxPool2d(3, 2), ops.append), torch.no_grad():
         ...     _ = net(x)
         >>> window_of(ops[0])
-        OperatorWindow(kernel=[3, 3], stride=[2, 2], padding=[0, 0], dilation=[1, 1])
+        OperatorWindow(kernel_size=[3, 3], stride=[2, 2], padding=[0, 0], dilation=[1, 1])
     """
     g = op.given
     if "weight" in g:
@@ -162,7 +162,7 @@ def _lstm(op: Operation, out: Tensor) -> tuple[int, int]:
 def _pool(op: Operation, out: Tensor) -> tuple[int, int]:
     """Comparisons of K elements, or their sum and its quotient."""
     compared = "max" in op.name
-    return 0, out.numel() * (math.prod(window_of(op).kernel) - compared)
+    return 0, out.numel() * (math.prod(window_of(op).kernel_size) - compared)
 
 
 # ---- the table

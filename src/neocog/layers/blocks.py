@@ -81,13 +81,13 @@ def per_axis(value: int | Sequence[int], axes: int) -> tuple[int, ...]:
 
 
 def output_size(
-    size: int, kernel: int, *, stride: int = 1, padding: int = 0, dilation: int = 1
+    size: int, kernel_size: int, *, stride: int = 1, padding: int = 0, dilation: int = 1
 ) -> int:
     """How many outputs a sliding window has along one axis.
 
     Args:
         size: of the input.
-        kernel: taps of the window.
+        kernel_size: taps of the window.
         stride: of the window.
         padding: samples on each side.
         dilation: of the window.
@@ -99,12 +99,12 @@ def output_size(
         >>> output_size(32, 5), output_size(7, 3, stride=2, padding=1)
         (28, 4)
     """
-    reach = dilation * (kernel - 1) + 1
+    reach = dilation * (kernel_size - 1) + 1
     return max(0, (size + 2 * padding - reach) // stride + 1)
 
 
 def output_hw(
-    size: tuple[int, int], kernel: Pair, *, stride: Pair = 1, padding: Pair = 0
+    size: tuple[int, int], kernel_size: Pair, *, stride: Pair = 1, padding: Pair = 0
 ) -> tuple[int, int]:
     """`output_size` for rows and columns.
 
@@ -112,14 +112,14 @@ def output_hw(
         >>> output_hw((28, 32), 2, stride=2)
         (14, 16)
     """
-    (kh, kw), (sh, sw), (ph, pw) = pair(kernel), pair(stride), pair(padding)
+    (kh, kw), (sh, sw), (ph, pw) = pair(kernel_size), pair(stride), pair(padding)
     return (
         output_size(size[0], kh, stride=sh, padding=ph),
         output_size(size[1], kw, stride=sw, padding=pw),
     )
 
 
-def same_padding(kernel: Pair, *, dilation: Pair = 1) -> tuple[int, int]:
+def same_padding(kernel_size: Pair, *, dilation: Pair = 1) -> tuple[int, int]:
     """The padding a side with which an odd kernel keeps the size at stride 1.
 
     Raises:
@@ -129,7 +129,7 @@ def same_padding(kernel: Pair, *, dilation: Pair = 1) -> tuple[int, int]:
         >>> same_padding(5), same_padding((1, 3), dilation=2)
         ((2, 2), (0, 2))
     """
-    (kh, kw), (dh, dw) = pair(kernel), pair(dilation)
+    (kh, kw), (dh, dw) = pair(kernel_size), pair(dilation)
     if kh % 2 == 0 or kw % 2 == 0:
         raise UsageError(
             f"Padding that keeps the size needs an odd kernel; {kh}×{kw} came. "
@@ -183,10 +183,10 @@ class CircularConv2d(nn.Conv2d):
 
 
 def conv(
-    inputs: int,
-    outputs: int,
+    in_channels: int,
+    out_channels: int,
     *,
-    kernel: Pair,
+    kernel_size: Pair,
     stride: Pair = 1,
     padding: str = "zeros",
     pad: Pair | None = None,
@@ -196,9 +196,9 @@ def conv(
     """An `nn.Conv2d` with our word for the border; the faster `CircularConv2d` where it wraps.
 
     Args:
-        inputs: input channels.
-        outputs: output channels.
-        kernel: taps.
+        in_channels: input channels.
+        out_channels: output channels.
+        kernel_size: taps.
         stride: of the window.
         padding: padding mode, one of `PADDINGS`.
         pad: samples added on each side; None for as many as keep the size at stride 1.
@@ -209,15 +209,15 @@ def conv(
         UsageError: no such padding mode, or an even kernel without `pad`.
 
     Example:
-        >>> conv(3, 6, kernel=5, pad=0)
+        >>> conv(3, 6, kernel_size=5, pad=0)
         Conv2d(3, 6, kernel_size=(5, 5), stride=(1, 1))
     """
-    mode, frame = padding_mode(padding), same_padding(kernel) if pad is None else pair(pad)
+    mode, frame = padding_mode(padding), same_padding(kernel_size) if pad is None else pair(pad)
     kind = CircularConv2d if mode == "circular" and any(frame) else nn.Conv2d
     return kind(
-        inputs,
-        outputs,
-        pair(kernel),
+        in_channels,
+        out_channels,
+        pair(kernel_size),
         stride=pair(stride),
         padding=frame,
         padding_mode=mode if any(frame) else "zeros",
@@ -279,7 +279,7 @@ def extend(
 
 
 def keeps(
-    size: tuple[int, int], kernel: Pair, *, stride: Pair, least: int, padding: Pair = 0
+    size: tuple[int, int], kernel_size: Pair, *, stride: Pair, least: int, padding: Pair = 0
 ) -> bool:
     """Whether a window leaves at least `least` samples on both axes.
 
@@ -287,7 +287,7 @@ def keeps(
         >>> keeps((3, 3), 2, stride=2, least=2)
         False
     """
-    return min(output_hw(size, kernel, stride=stride, padding=padding)) >= least
+    return min(output_hw(size, kernel_size, stride=stride, padding=padding)) >= least
 
 
 def grow(x: Float[Tensor, "B C H W"], size: int, *, padding: str) -> Float[Tensor, "B C h w"]:
@@ -315,10 +315,10 @@ def grow(x: Float[Tensor, "B C H W"], size: int, *, padding: str) -> Float[Tenso
 
 
 def conv_norm_activation(
-    inputs: int,
-    outputs: int,
+    in_channels: int,
+    out_channels: int,
     *,
-    kernel: Pair,
+    kernel_size: Pair,
     stride: Pair = 1,
     padding: str = "zeros",
     pad: Pair | None = None,
@@ -331,15 +331,23 @@ def conv_norm_activation(
 
     Example:
         >>> import torch
-        >>> conv_norm_activation(1, 8, kernel=3)(torch.zeros(2, 1, 5, 5)).shape
+        >>> conv_norm_activation(1, 8, kernel_size=3)(torch.zeros(2, 1, 5, 5)).shape
         torch.Size([2, 8, 5, 5])
     """
     block = nn.Sequential()
     block.add_module(
         "conv",
-        conv(inputs, outputs, kernel=kernel, stride=stride, padding=padding, pad=pad, bias=False),
+        conv(
+            in_channels,
+            out_channels,
+            kernel_size=kernel_size,
+            stride=stride,
+            padding=padding,
+            pad=pad,
+            bias=False,
+        ),
     )
-    block.add_module("norm", nn.BatchNorm2d(outputs))
+    block.add_module("norm", nn.BatchNorm2d(out_channels))
     block.add_module("act", nn.ReLU())
     return block
 

@@ -238,14 +238,14 @@ def activation_then_reduce(
 
 
 def windows_before(
-    downsampling: str, kernel: Pair, stride: Pair, pad: Pair, padding: str
+    downsampling: str, kernel_size: Pair, stride: Pair, pad: Pair, padding: str
 ) -> tuple[nn.Module, TakeWindows] | None:
     """How the phase is chosen and taken before an operator; None where what comes out decides.
 
     Before it, where the map is a circle and the operator gives size / stride samples of it.
     """
     kind, steps = downsampling_of(downsampling), pair(stride)
-    taps, frame = pair(kernel), pair(pad)
+    taps, frame = pair(kernel_size), pair(pad)
     if kind.choose_windows is None or padding != "circular" or steps == (1, 1):
         return None
     if not all(1 <= k - 2 * p <= s for k, p, s in zip(taps, frame, steps, strict=True)):
@@ -255,44 +255,58 @@ def windows_before(
 
 
 def max_pool(
-    downsampling: str, channels: int, *, kernel: Pair, stride: Pair, padding: str, pad: Pair = 0
+    downsampling: str,
+    channels: int,
+    *,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: str,
+    pad: Pair = 0,
 ) -> nn.Module:
     """The maximum of each window, then samples dropped; `nn.MaxPool2d` for `stride`.
 
     Args:
         downsampling: one of `DOWNSAMPLINGS`.
         channels: of the map.
-        kernel: size of the window.
+        kernel_size: size of the window.
         stride: of the window.
         padding: padding mode; for `zero` it is left out of the maximum.
         pad: samples added on each side.
     """
-    windows = windows_before(downsampling, kernel, stride, pad, padding)
+    windows = windows_before(downsampling, kernel_size, stride, pad, padding)
     if windows is not None:
-        return nn.Sequential(Windows(*windows), nn.MaxPool2d(pair(kernel), pair(stride)))
+        return nn.Sequential(Windows(*windows), nn.MaxPool2d(pair(kernel_size), pair(stride)))
     step, frame = operator_stride(downsampling, stride), pair(pad)
-    far = far_border_of(kernel, stride, pad, "-inf" if padding == "zeros" else padding, step)
+    far = far_border_of(kernel_size, stride, pad, "-inf" if padding == "zeros" else padding, step)
     if padding == "zeros" or frame == (0, 0):
-        operator: nn.Module = nn.MaxPool2d(pair(kernel), step, frame)
+        operator: nn.Module = nn.MaxPool2d(pair(kernel_size), step, frame)
     else:
-        operator = _chain(border(pad, padding=padding), nn.MaxPool2d(pair(kernel), step))
+        operator = _chain(border(pad, padding=padding), nn.MaxPool2d(pair(kernel_size), step))
     return _chain(far, operator, reduce(downsampling, channels, stride=stride, padding=padding))
 
 
 def average_pool(
-    downsampling: str, channels: int, *, kernel: Pair, stride: Pair, padding: str, pad: Pair = 0
+    downsampling: str,
+    channels: int,
+    *,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: str,
+    pad: Pair = 0,
 ) -> nn.Module:
     """The mean of each window, then samples dropped; `nn.AvgPool2d` for `stride`.
 
     The arguments are those of `max_pool`, but that zeros outside the image do count. Where a
     window only reaches beyond the far side because it now runs at stride 1, the edge is repeated.
     """
-    windows = windows_before(downsampling, kernel, stride, pad, padding)
+    windows = windows_before(downsampling, kernel_size, stride, pad, padding)
     if windows is not None:
-        return nn.Sequential(Windows(*windows), nn.AvgPool2d(pair(kernel), pair(stride)))
+        return nn.Sequential(Windows(*windows), nn.AvgPool2d(pair(kernel_size), pair(stride)))
     step = operator_stride(downsampling, stride)
-    far = far_border_of(kernel, stride, pad, "replicate" if padding == "zeros" else padding, step)
-    operator = nn.AvgPool2d(pair(kernel), step)
+    far = far_border_of(
+        kernel_size, stride, pad, "replicate" if padding == "zeros" else padding, step
+    )
+    operator = nn.AvgPool2d(pair(kernel_size), step)
     after = reduce(downsampling, channels, stride=stride, padding=padding)
     return _chain(far, border(pad, padding=padding), operator, after)
 
@@ -302,7 +316,7 @@ def pool(
     downsampling: str,
     channels: int,
     *,
-    kernel: Pair,
+    kernel_size: Pair,
     stride: Pair,
     padding: str,
     pad: Pair = 0,
@@ -314,7 +328,7 @@ def pool(
             channels, and ReLU (J. Springenberg et al., "Striving for Simplicity", 2015).
         downsampling: one of `DOWNSAMPLINGS`.
         channels: of the map.
-        kernel: size of the window.
+        kernel_size: size of the window.
         stride: of the window.
         padding: padding mode.
         pad: samples added on each side.
@@ -324,28 +338,39 @@ def pool(
     """
     if kind == "max":
         return max_pool(
-            downsampling, channels, kernel=kernel, stride=stride, padding=padding, pad=pad
+            downsampling, channels, kernel_size=kernel_size, stride=stride, padding=padding, pad=pad
         )
     if kind == "average":
         return average_pool(
-            downsampling, channels, kernel=kernel, stride=stride, padding=padding, pad=pad
+            downsampling, channels, kernel_size=kernel_size, stride=stride, padding=padding, pad=pad
         )
     if kind == "conv":
         learned = nn.Sequential()
-        windows = windows_before(downsampling, kernel, stride, pad, padding)
+        windows = windows_before(downsampling, kernel_size, stride, pad, padding)
         if windows is not None:
             learned.add_module("windows", Windows(*windows))  # a name, as below
             learned.add_module(
-                "0", conv(channels, channels, kernel=kernel, stride=stride, pad=0, padding="zeros")
+                "0",
+                conv(
+                    channels,
+                    channels,
+                    kernel_size=kernel_size,
+                    stride=stride,
+                    pad=0,
+                    padding="zeros",
+                ),
             )
             learned.add_module("1", nn.ReLU())
             return learned
         step = operator_stride(downsampling, stride)
-        far = far_border_of(kernel, stride, pad, padding, step)
+        far = far_border_of(kernel_size, stride, pad, padding, step)
         if not isinstance(far, nn.Identity):
             learned.add_module("far", far)  # a name: the parameters keep their number
         learned.add_module(
-            "0", conv(channels, channels, kernel=kernel, stride=step, padding=padding, pad=pad)
+            "0",
+            conv(
+                channels, channels, kernel_size=kernel_size, stride=step, padding=padding, pad=pad
+            ),
         )
         learned.add_module("1", nn.ReLU())
         after = reduce(downsampling, channels, stride=stride, padding=padding)
@@ -356,18 +381,18 @@ def pool(
 
 
 def far_border_of(
-    kernel: Pair, stride: Pair, pad: Pair, padding: str, step: tuple[int, int]
+    kernel_size: Pair, stride: Pair, pad: Pair, padding: str, step: tuple[int, int]
 ) -> nn.Module:
     """The `FarBorder` before an operator that does not have the stride itself.
 
     Args:
-        kernel: taps of the operator's window.
+        kernel_size: taps of the operator's window.
         stride: that it stands for.
         pad: samples that it adds a side.
         padding: what is added, one of `layers.blocks.PADDINGS`; or `-inf`.
         step: its own stride.
     """
-    taps, steps, frame = pair(kernel), pair(stride), pair(pad)
+    taps, steps, frame = pair(kernel_size), pair(stride), pair(pad)
     reaches = any(k - 1 > 2 * p for k, p in zip(taps, frame, strict=True))
     if step == steps or not reaches:
         return nn.Identity()

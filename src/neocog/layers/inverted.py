@@ -64,15 +64,21 @@ class StridedConv:
 
 
 def styled_conv(
-    style: ConvStyle, inputs: int, outputs: int, *, kernel: Pair, stride: int = 1, groups: int = 1
+    style: ConvStyle,
+    in_channels: int,
+    out_channels: int,
+    *,
+    kernel_size: Pair,
+    stride: int = 1,
+    groups: int = 1,
 ) -> StridedConv:
     """A convolution of a network's style, without bias.
 
     Args:
         style: of the network.
-        inputs: input channels.
-        outputs: output channels.
-        kernel: taps, an odd number.
+        in_channels: input channels.
+        out_channels: output channels.
+        kernel_size: taps, an odd number.
         stride: of the window.
         groups: independent groups of channels.
 
@@ -81,12 +87,16 @@ def styled_conv(
     """
     if not style.same:
         how = strided(
-            style.downsampling, outputs, kernel=kernel, stride=stride, padding=style.padding
+            style.downsampling,
+            out_channels,
+            kernel_size=kernel_size,
+            stride=stride,
+            padding=style.padding,
         )
         layer = conv(
-            inputs,
-            outputs,
-            kernel=kernel,
+            in_channels,
+            out_channels,
+            kernel_size=kernel_size,
             stride=how.stride,
             padding=style.padding,
             pad=how.pad,
@@ -94,24 +104,30 @@ def styled_conv(
             bias=False,
         )
         return StridedConv(before=how.before, conv=layer, after=how.after)
-    windows = same_windows(style.downsampling, kernel, stride, style.padding)
+    windows = same_windows(style.downsampling, kernel_size, stride, style.padding)
     if windows is not None:
         layer = conv(
-            inputs, outputs, kernel=kernel, stride=stride, pad=0, groups=groups, bias=False
+            in_channels,
+            out_channels,
+            kernel_size=kernel_size,
+            stride=stride,
+            pad=0,
+            groups=groups,
+            bias=False,
         )
         return StridedConv(before=windows, conv=layer, after=nn.Identity())
     step = operator_stride(style.downsampling, stride)
     layer = SameConv2d(
-        inputs,
-        outputs,
-        kernel=kernel,
+        in_channels,
+        out_channels,
+        kernel_size=kernel_size,
         steps=stride,
         stride=step,
         padding=style.padding,
         groups=groups,
         bias=False,
     )
-    after = reduce(style.downsampling, outputs, stride=stride, padding=style.padding)
+    after = reduce(style.downsampling, out_channels, stride=stride, padding=style.padding)
     return StridedConv(before=nn.Identity(), conv=layer, after=after)
 
 
@@ -119,9 +135,9 @@ class DepthwiseSeparable(nn.Module):
     """One filter a channel, with the stride; then a 1×1 convolution across channels.
 
     Args:
-        inputs: input channels.
-        outputs: output channels.
-        kernel: taps of the filters.
+        in_channels: input channels.
+        out_channels: output channels.
+        kernel_size: taps of the filters.
         stride: of the block.
         style: of the network.
         linear: no activation behind the 1×1 convolution.
@@ -134,21 +150,28 @@ class DepthwiseSeparable(nn.Module):
 
     def __init__(
         self,
-        inputs: int,
-        outputs: int,
+        in_channels: int,
+        out_channels: int,
         *,
-        kernel: int = 3,
+        kernel_size: int = 3,
         stride: int = 1,
         style: ConvStyle,
         linear: bool = False,
     ) -> None:
         super().__init__()
-        how = styled_conv(style, inputs, inputs, kernel=kernel, stride=stride, groups=inputs)
+        how = styled_conv(
+            style,
+            in_channels,
+            in_channels,
+            kernel_size=kernel_size,
+            stride=stride,
+            groups=in_channels,
+        )
         self.windows, self.conv_dw = how.before, how.conv
-        self.bn1, self.act1 = style.norm(inputs), style.activation()
+        self.bn1, self.act1 = style.norm(in_channels), style.activation()
         self.reduce = how.after
-        self.conv_pw = conv(inputs, outputs, kernel=1, bias=False)
-        self.bn2 = style.norm(outputs)
+        self.conv_pw = conv(in_channels, out_channels, kernel_size=1, bias=False)
+        self.bn2 = style.norm(out_channels)
         self.act2 = nn.Identity() if linear else style.activation()
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
@@ -164,35 +187,35 @@ class InvertedResidual(nn.Module):
     What comes in is added where size and channels stay.
 
     Args:
-        inputs: input channels.
-        outputs: output channels.
-        expand: channels in between, times `inputs`.
-        kernel: taps of the filters.
+        in_channels: input channels.
+        out_channels: output channels.
+        expand: channels in between, times `in_channels`.
+        kernel_size: taps of the filters.
         stride: of the block.
         style: of the network.
     """
 
     def __init__(
         self,
-        inputs: int,
-        outputs: int,
+        in_channels: int,
+        out_channels: int,
         *,
         expand: int,
-        kernel: int = 3,
+        kernel_size: int = 3,
         stride: int = 1,
         style: ConvStyle,
     ) -> None:
         super().__init__()
-        width = expand * inputs
-        self.adds = stride == 1 and inputs == outputs
-        self.conv_pw = conv(inputs, width, kernel=1, bias=False)
+        width = expand * in_channels
+        self.adds = stride == 1 and in_channels == out_channels
+        self.conv_pw = conv(in_channels, width, kernel_size=1, bias=False)
         self.bn1, self.act1 = style.norm(width), style.activation()
-        how = styled_conv(style, width, width, kernel=kernel, stride=stride, groups=width)
+        how = styled_conv(style, width, width, kernel_size=kernel_size, stride=stride, groups=width)
         self.windows, self.conv_dw = how.before, how.conv
         self.bn2, self.act2 = style.norm(width), style.activation()
         self.reduce = how.after
-        self.conv_pwl = conv(width, outputs, kernel=1, bias=False)
-        self.bn3 = style.norm(outputs)
+        self.conv_pwl = conv(width, out_channels, kernel_size=1, bias=False)
+        self.bn3 = style.norm(out_channels)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
         """f(x), and x where they have one shape."""

@@ -49,7 +49,7 @@ class LayerNorm2d(nn.LayerNorm):
     """Layer normalization of a map: over the channels of each pixel, apart from all others.
 
     Args:
-        channels: of the map.
+        num_channels: of the map.
         eps: added to the variance.
 
     Example:
@@ -59,8 +59,8 @@ class LayerNorm2d(nn.LayerNorm):
         [-1.0, 1.0]
     """
 
-    def __init__(self, channels: int, *, eps: float = 1e-6) -> None:
-        super().__init__(channels, eps=eps)
+    def __init__(self, num_channels: int, *, eps: float = 1e-6) -> None:
+        super().__init__(num_channels, eps=eps)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """Mean 0 and variance 1 at each pixel, then scaled and moved a channel."""

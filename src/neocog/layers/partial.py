@@ -48,17 +48,17 @@ class PartialConv2d(nn.Module):
 
     Args:
         table: for each output map, the input maps that it sees.
-        kernel: taps of each axis.
+        kernel_size: taps of each axis.
     """
 
-    def __init__(self, table: Table, *, kernel: int) -> None:
+    def __init__(self, table: Table, *, kernel_size: int) -> None:
         super().__init__()
         self.table = table
-        self.weight = nn.Parameter(torch.empty(sum(map(len, table)), kernel, kernel))
+        self.weight = nn.Parameter(torch.empty(sum(map(len, table)), kernel_size, kernel_size))
         self.bias = nn.Parameter(torch.empty(len(table)))
         start = 0
         for output, inputs in enumerate(table):
-            bound = 2.4 / (len(inputs) * kernel**2)
+            bound = 2.4 / (len(inputs) * kernel_size**2)
             nn.init.uniform_(self.weight[start : start + len(inputs)], -bound, bound)
             nn.init.uniform_(self.bias[output : output + 1], -bound, bound)
             start += len(inputs)

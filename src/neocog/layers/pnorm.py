@@ -25,7 +25,7 @@ def p_norm_pool(
     x: Float[Tensor, "B C *space"],
     p: float,
     *,
-    kernel: int | Sequence[int],
+    kernel_size: int | Sequence[int],
     stride: int | Sequence[int] | None = None,
     mean: bool = True,
 ) -> Float[Tensor, "B C *smaller"]:
@@ -37,7 +37,7 @@ def p_norm_pool(
     Args:
         x: map, of one or two axes of space.
         p: of the norm, from 1 to `math.inf`.
-        kernel: samples of a window, on all axes or on each.
+        kernel_size: samples of a window, on all axes or on each.
         stride: of the window; the kernel if left out.
         mean: divide the sum by the number of samples before the root; False for the norm itself.
 
@@ -46,14 +46,14 @@ def p_norm_pool(
 
     Example:
         >>> x = torch.tensor([[[3.0, -4.0, 0.0, 1.0]]])
-        >>> p_norm_pool(x, 2, kernel=2, mean=False).round(decimals=4)
+        >>> p_norm_pool(x, 2, kernel_size=2, mean=False).round(decimals=4)
         tensor([[[5., 1.]]])
-        >>> p_norm_pool(x, math.inf, kernel=2)
+        >>> p_norm_pool(x, math.inf, kernel_size=2)
         tensor([[[4., 1.]]])
     """
     _checked(p)
     axes = x.dim() - 2
-    window = per_axis(kernel, axes)
+    window = per_axis(kernel_size, axes)
     steps = window if stride is None else per_axis(stride, axes)
     size = x.abs()
     largest = F.max_pool1d if axes == 1 else F.max_pool2d
@@ -94,7 +94,7 @@ class PNormPool(nn.Module):
 
     Args:
         p: of the norm, from 1 to `math.inf`.
-        kernel: samples of a window, on all axes or on each.
+        kernel_size: samples of a window, on all axes or on each.
         stride: of the window; the kernel if left out.
         mean: divide the sum by the number of samples before the root.
 
@@ -106,18 +106,20 @@ class PNormPool(nn.Module):
         self,
         p: float,
         *,
-        kernel: int | Sequence[int],
+        kernel_size: int | Sequence[int],
         stride: int | Sequence[int] | None = None,
         mean: bool = True,
     ) -> None:
         super().__init__()
         _checked(p)
-        self.p, self.kernel, self.stride, self.mean = p, kernel, stride, mean
+        self.p, self.kernel_size, self.stride, self.mean = p, kernel_size, stride, mean
 
     def forward(self, x: Float[Tensor, "B C *space"]) -> Float[Tensor, "B C *smaller"]:
         """(mean of |x|^p)^(1/p) of each window."""
-        return p_norm_pool(x, self.p, kernel=self.kernel, stride=self.stride, mean=self.mean)
+        return p_norm_pool(
+            x, self.p, kernel_size=self.kernel_size, stride=self.stride, mean=self.mean
+        )
 
     def extra_repr(self) -> str:
         """Norm, window and stride."""
-        return f"p={self.p}, kernel={self.kernel}, stride={self.stride}, mean={self.mean}"
+        return f"p={self.p}, kernel_size={self.kernel_size}, stride={self.stride}, mean={self.mean}"

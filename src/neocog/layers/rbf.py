@@ -35,22 +35,22 @@ DIGITS = """
 """The digits 0 to 9 side by side, # for ink."""
 
 
-def codes(classes: int) -> Float[Tensor, "K 84"]:
+def codes(num_classes: int) -> Float[Tensor, "K 84"]:
     """One code of ±1 a class.
 
     Args:
-        classes: how many; ten get the images of the digits, any other number gets codes drawn
+        num_classes: how many; ten get the images of the digits, any other number gets codes drawn
             at random, always the same ones.
 
     Example:
         >>> codes(10).shape, codes(3).unique().tolist()
         (torch.Size([10, 84]), [-1.0, 1.0])
     """
-    if classes == 10:
+    if num_classes == 10:
         rows = [line.split() for line in DIGITS.strip().splitlines()]
         ink = [[c == "#" for row in rows for c in row[digit]] for digit in range(10)]
     else:
-        ink = (np.random.default_rng(1998).random((classes, CODE)) < 0.5).tolist()
+        ink = (np.random.default_rng(1998).random((num_classes, CODE)) < 0.5).tolist()
     return torch.tensor([[1.0 if i else -1.0 for i in code] for code in ink])
 
 
@@ -74,16 +74,16 @@ class CodeDistance(nn.Module):
     """`code_distance` to fixed codes, which are saved with the weights and not trained.
 
     Args:
-        classes: how many codes.
+        num_classes: how many codes.
         scale: of the squared distance.
     """
 
     codes: Tensor
 
-    def __init__(self, classes: int, *, scale: float) -> None:
+    def __init__(self, num_classes: int, *, scale: float) -> None:
         super().__init__()
         self.scale = scale
-        self.register_buffer("codes", codes(classes))
+        self.register_buffer("codes", codes(num_classes))
 
     def forward(self, x: Float[Tensor, "B N"]) -> Float[Tensor, "B K"]:
         """-scale · ‖x - code‖² for every class."""

@@ -52,14 +52,14 @@ class PadChannels(nn.Module):
 
 
 def shortcut(
-    kind: str, inputs: int, outputs: int, *, stride: int, downsampling: str, padding: str
+    kind: str, in_channels: int, out_channels: int, *, stride: int, downsampling: str, padding: str
 ) -> nn.Module:
     """The branch beside the convolutions, behind the block's `reduce_pair`.
 
     Args:
         kind: "A" or "B".
-        inputs: input channels.
-        outputs: output channels.
+        in_channels: input channels.
+        out_channels: output channels.
         stride: of the block.
         downsampling: one of `DOWNSAMPLINGS`; where it is folded the stride is taken here.
         padding: padding mode.
@@ -69,26 +69,27 @@ def shortcut(
     """
     if kind not in ("A", "B"):
         raise UsageError(f"`{kind}` is no shortcut. {did_you_mean(kind, ('A', 'B'))}")
-    if stride == 1 and inputs == outputs:
+    if stride == 1 and in_channels == out_channels:
         return nn.Identity()
     if kind == "B":
         step = operator_stride(downsampling, stride)
         return nn.Sequential(
-            conv(inputs, outputs, kernel=1, stride=step, bias=False), nn.BatchNorm2d(outputs)
+            conv(in_channels, out_channels, kernel_size=1, stride=step, bias=False),
+            nn.BatchNorm2d(out_channels),
         )
     folded = downsampling_of(downsampling).folded
     drop = reduce(
-        downsampling, inputs, stride=stride if folded else 1, padding=padding, folds=False
+        downsampling, in_channels, stride=stride if folded else 1, padding=padding, folds=False
     )
-    return nn.Sequential(drop, PadChannels(outputs))
+    return nn.Sequential(drop, PadChannels(out_channels))
 
 
 class BasicBlock(nn.Module):
     """Two 3×3 convolutions and a shortcut; the first one has the stride.
 
     Args:
-        inputs: input channels.
-        outputs: output channels.
+        in_channels: input channels.
+        out_channels: output channels.
         stride: of the block.
         downsampling: one of `DOWNSAMPLINGS`.
         padding: padding mode.
@@ -97,8 +98,8 @@ class BasicBlock(nn.Module):
 
     def __init__(
         self,
-        inputs: int,
-        outputs: int,
+        in_channels: int,
+        out_channels: int,
         *,
         stride: int,
         downsampling: str,
@@ -107,25 +108,30 @@ class BasicBlock(nn.Module):
     ) -> None:
         super().__init__()
         how = strided_pair(
-            downsampling, (outputs, inputs), kernel=3, stride=stride, padding=padding
+            downsampling, (out_channels, in_channels), kernel_size=3, stride=stride, padding=padding
         )
         self.windows = how.before
         self.conv1 = conv(
-            inputs,
-            outputs,
-            kernel=3,
+            in_channels,
+            out_channels,
+            kernel_size=3,
             stride=how.stride,
             padding=padding,
             pad=how.pad,
             bias=False,
         )
-        self.bn1 = nn.BatchNorm2d(outputs)
+        self.bn1 = nn.BatchNorm2d(out_channels)
         self.relu = nn.ReLU()
         self.reduce = how.after
-        self.conv2 = conv(outputs, outputs, kernel=3, padding=padding, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
+        self.conv2 = conv(out_channels, out_channels, kernel_size=3, padding=padding, bias=False)
+        self.bn2 = nn.BatchNorm2d(out_channels)
         self.downsample = shortcut(
-            short, inputs, outputs, stride=stride, downsampling=downsampling, padding=padding
+            short,
+            in_channels,
+            out_channels,
+            stride=stride,
+            downsampling=downsampling,
+            padding=padding,
         )
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
@@ -145,7 +151,7 @@ class Bottleneck(nn.Module):
     in the first 1×1.
 
     Args:
-        inputs: input channels.
+        in_channels: input channels.
         width: channels of the 3×3 convolution; four times as many go out.
         stride: of the block.
         downsampling: one of `DOWNSAMPLINGS`.
@@ -153,24 +159,31 @@ class Bottleneck(nn.Module):
     """
 
     def __init__(
-        self, inputs: int, width: int, *, stride: int, downsampling: str, padding: str
+        self, in_channels: int, width: int, *, stride: int, downsampling: str, padding: str
     ) -> None:
         super().__init__()
-        outputs = 4 * width
-        how = strided_pair(downsampling, (width, inputs), kernel=3, stride=stride, padding=padding)
-        self.conv1 = conv(inputs, width, kernel=1, bias=False)
+        out_channels = 4 * width
+        how = strided_pair(
+            downsampling, (width, in_channels), kernel_size=3, stride=stride, padding=padding
+        )
+        self.conv1 = conv(in_channels, width, kernel_size=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.windows = how.before
         self.conv2 = conv(
-            width, width, kernel=3, stride=how.stride, padding=padding, pad=how.pad, bias=False
+            width, width, kernel_size=3, stride=how.stride, padding=padding, pad=how.pad, bias=False
         )
         self.bn2 = nn.BatchNorm2d(width)
         self.reduce = how.after
-        self.conv3 = conv(width, outputs, kernel=1, bias=False)
-        self.bn3 = nn.BatchNorm2d(outputs)
+        self.conv3 = conv(width, out_channels, kernel_size=1, bias=False)
+        self.bn3 = nn.BatchNorm2d(out_channels)
         self.relu = nn.ReLU()
         self.downsample = shortcut(
-            "B", inputs, outputs, stride=stride, downsampling=downsampling, padding=padding
+            "B",
+            in_channels,
+            out_channels,
+            stride=stride,
+            downsampling=downsampling,
+            padding=padding,
         )
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:

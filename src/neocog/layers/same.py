@@ -26,19 +26,19 @@ from neocog.layers.windows import TakeWindows
 __all__ = ["SameConv2d", "same_sides", "same_windows"]
 
 
-def same_sides(size: int, kernel: int, stride: int) -> tuple[int, int]:
+def same_sides(size: int, kernel_size: int, stride: int) -> tuple[int, int]:
     """Samples before and after an axis with which it gives ceil(size / stride).
 
     Args:
         size: of the input.
-        kernel: taps of the window.
+        kernel_size: taps of the window.
         stride: of the window.
 
     Example:
         >>> same_sides(8, 3, 2), same_sides(9, 3, 2), same_sides(8, 5, 1)
         ((0, 1), (1, 1), (2, 2))
     """
-    total = max(0, (-(-size // stride) - 1) * stride + kernel - size)
+    total = max(0, (-(-size // stride) - 1) * stride + kernel_size - size)
     return total // 2, total - total // 2
 
 
@@ -49,9 +49,9 @@ class SameConv2d(nn.Conv2d):
     as come in, of which every s-th is what it gives at stride s.
 
     Args:
-        inputs: input channels.
-        outputs: output channels.
-        kernel: taps.
+        in_channels: input channels.
+        out_channels: output channels.
+        kernel_size: taps.
         steps: the stride that the border is laid for.
         stride: of the convolution itself: `steps`, or 1.
         padding: what the border holds, one of `layers.blocks.PADDINGS`.
@@ -60,7 +60,7 @@ class SameConv2d(nn.Conv2d):
 
     Example:
         >>> import torch
-        >>> layer = SameConv2d(1, 1, kernel=3, steps=2, stride=2, padding="zeros", bias=False)
+        >>> layer = SameConv2d(1, 1, kernel_size=3, steps=2, stride=2, padding="zeros", bias=False)
         >>> with torch.no_grad():
         ...     _ = layer.weight.fill_(1)
         ...     layer(torch.ones(1, 1, 4, 4))[0, 0].tolist()
@@ -69,10 +69,10 @@ class SameConv2d(nn.Conv2d):
 
     def __init__(
         self,
-        inputs: int,
-        outputs: int,
+        in_channels: int,
+        out_channels: int,
         *,
-        kernel: Pair,
+        kernel_size: Pair,
         steps: Pair = 1,
         stride: Pair = 1,
         padding: str = "zeros",
@@ -80,7 +80,12 @@ class SameConv2d(nn.Conv2d):
         bias: bool = True,
     ) -> None:
         super().__init__(
-            inputs, outputs, pair(kernel), stride=pair(stride), groups=groups, bias=bias
+            in_channels,
+            out_channels,
+            pair(kernel_size),
+            stride=pair(stride),
+            groups=groups,
+            bias=bias,
         )
         self.steps, self.border = pair(steps), padding
 
@@ -106,12 +111,14 @@ class SameConv2d(nn.Conv2d):
         )
 
 
-def same_windows(downsampling: str, kernel: Pair, stride: Pair, padding: str) -> nn.Module | None:
+def same_windows(
+    downsampling: str, kernel_size: Pair, stride: Pair, padding: str
+) -> nn.Module | None:
     """Chooses and takes the windows of such a convolution before it; None where its output decides.
 
     As `downsample.windows_before`, for a border that is not the same on both sides.
     """
-    kind, taps, steps = downsampling_of(downsampling), pair(kernel), pair(stride)
+    kind, taps, steps = downsampling_of(downsampling), pair(kernel_size), pair(stride)
     if kind.choose_windows is None or padding != "circular" or steps == (1, 1):
         return None
     if any(k < s for k, s in zip(taps, steps, strict=True)):

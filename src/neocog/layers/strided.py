@@ -40,7 +40,7 @@ def strided(
     downsampling: str,
     channels: int,
     *,
-    kernel: Pair,
+    kernel_size: Pair,
     stride: Pair,
     padding: str,
     pad: Pair | None = None,
@@ -50,35 +50,35 @@ def strided(
     Args:
         downsampling: one of `DOWNSAMPLINGS`.
         channels: of the operator's output.
-        kernel: taps.
+        kernel_size: taps.
         stride: the downsampling factor.
         padding: padding mode, one of `layers.blocks.PADDINGS`.
         pad: samples added on each side; None for as many as keep the size at stride 1.
     """
-    frame = same_padding(kernel) if pad is None else pair(pad)
-    windows = windows_before(downsampling, kernel, stride, frame, padding)
+    frame = same_padding(kernel_size) if pad is None else pair(pad)
+    windows = windows_before(downsampling, kernel_size, stride, frame, padding)
     if windows is None:
         after = reduce(downsampling, channels, stride=stride, padding=padding)
         step = operator_stride(downsampling, stride)
-        far = far_border_of(kernel, stride, frame, padding, step)
+        far = far_border_of(kernel_size, stride, frame, padding, step)
         return Strided(before=far, stride=step, pad=frame, after=after)
     return Strided(before=Windows(*windows), stride=pair(stride), pad=(0, 0), after=nn.Identity())
 
 
 def strided_pair(
-    downsampling: str, channels: tuple[int, int], *, kernel: Pair, stride: Pair, padding: str
+    downsampling: str, channels: tuple[int, int], *, kernel_size: Pair, stride: Pair, padding: str
 ) -> Strided:
     """The same for the convolution with the stride in a residual block, and its shortcut.
 
     Args:
         downsampling: one of `DOWNSAMPLINGS`.
         channels: of the operator's output, of the shortcut.
-        kernel: taps; the size is kept at stride 1.
+        kernel_size: taps; the size is kept at stride 1.
         stride: the downsampling factor.
         padding: padding mode.
     """
-    frame, steps = same_padding(kernel), pair(stride)
-    windows = windows_before(downsampling, kernel, stride, frame, padding)
+    frame, steps = same_padding(kernel_size), pair(stride)
+    windows = windows_before(downsampling, kernel_size, stride, frame, padding)
     if windows is None:
         after = reduce_pair(downsampling, channels, stride=stride, padding=padding)
         step = operator_stride(downsampling, stride)

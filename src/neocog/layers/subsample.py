@@ -107,7 +107,7 @@ class Both(nn.Module):
 
 def far_border(
     x: Float[Tensor, "B C *space"],
-    kernel: Sequence[int],
+    kernel_size: Sequence[int],
     *,
     stride: Sequence[int],
     pad: Sequence[int],
@@ -120,7 +120,7 @@ def far_border(
 
     Args:
         x: map that the operator sees.
-        kernel: taps of the operator's window, on each axis.
+        kernel_size: taps of the operator's window, on each axis.
         stride: that the operator had, on each axis.
         pad: samples that the operator itself adds a side, on each axis.
         padding: what is added, one of `layers.blocks.PADDINGS`; or `-inf`.
@@ -130,7 +130,7 @@ def far_border(
         >>> far_border(torch.tensor([[[1.0, 2.0]]]), (2,), stride=(2,), pad=(0,), padding="zeros")
         tensor([[[1., 2., 0.]]])
     """
-    axes = zip(x.shape[2:], kernel, stride, pad, strict=True)
+    axes = zip(x.shape[2:], kernel_size, stride, pad, strict=True)
     more = [min(-(n + 2 * p - k + 1) % s, max(0, k - 1 - 2 * p)) for n, k, s, p in axes]
     if not any(more):
         return x
@@ -143,26 +143,28 @@ class FarBorder(nn.Module):
     """`far_border` as a module.
 
     Args:
-        kernel: taps of the operator's window, on each axis.
+        kernel_size: taps of the operator's window, on each axis.
         stride: that the operator had, on each axis.
         pad: samples that the operator itself adds a side, on each axis.
         padding: what is added, one of `layers.blocks.PADDINGS`; or `-inf`.
     """
 
     def __init__(
-        self, kernel: Sequence[int], *, stride: Sequence[int], pad: Sequence[int], padding: str
+        self, kernel_size: Sequence[int], *, stride: Sequence[int], pad: Sequence[int], padding: str
     ) -> None:
         super().__init__()
-        self.kernel, self.steps = tuple(kernel), tuple(stride)
+        self.kernel_size, self.steps = tuple(kernel_size), tuple(stride)
         self.pad, self.padding = tuple(pad), padding
 
     def forward(self, x: Float[Tensor, "B C *space"]) -> Float[Tensor, "B C *larger"]:
         """The map, continued."""
-        return far_border(x, self.kernel, stride=self.steps, pad=self.pad, padding=self.padding)
+        return far_border(
+            x, self.kernel_size, stride=self.steps, pad=self.pad, padding=self.padding
+        )
 
     def extra_repr(self) -> str:
         """Window, stride and border."""
-        return f"{self.kernel}, stride={self.steps}, pad={self.pad}, padding={self.padding}"
+        return f"{self.kernel_size}, stride={self.steps}, pad={self.pad}, padding={self.padding}"
 
 
 class Windows(nn.Module):

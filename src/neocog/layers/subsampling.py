@@ -43,7 +43,7 @@ class TrainableSubsampling(nn.Module):
 
     def __init__(self, channels: int, *, downsampling: str, padding: str) -> None:
         super().__init__()
-        self.pool = average_pool(downsampling, channels, kernel=2, stride=2, padding=padding)
+        self.pool = average_pool(downsampling, channels, kernel_size=2, stride=2, padding=padding)
         self.coefficient = nn.Parameter(torch.empty(channels))
         self.bias = nn.Parameter(torch.empty(channels))
         nn.init.uniform_(self.coefficient, -2.4 / 4, 2.4 / 4)

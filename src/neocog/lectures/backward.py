@@ -127,7 +127,7 @@ class Backward(Jsonable):
         }
         g = self.geometry
         how: list[tuple[str, str]] = [
-            ("kernel", "×".join(map(str, g.kernel))),
+            ("kernel", "×".join(map(str, g.kernel_size))),
             ("stride", "×".join(map(str, g.stride))),
             ("padding", ", ".join(f"{a}+{b}" for a, b in g.padding) + f" ({self.padding_mode})"),
             ("dilation", "×".join(map(str, g.dilation))),
@@ -326,7 +326,7 @@ def _geometry(m: _ConvNd) -> ConvGeometry:
         pads = m._reversed_padding_repeated_twice
         padding = tuple((pads[2 * i], pads[2 * i + 1]) for i in reversed(range(axes)))
     return ConvGeometry(
-        kernel=tuple(m.kernel_size),
+        kernel_size=tuple(m.kernel_size),
         stride=tuple(m.stride),
         padding=padding,
         dilation=tuple(m.dilation),

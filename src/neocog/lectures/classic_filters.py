@@ -199,13 +199,13 @@ def classic(x: Float[Tensor, C * size], *, names: Sequence[str] | None = None) -
     return Classic(image=plain.float().numpy(), filtered=tuple(done))
 
 
-def _mirrored(x: Tensor, kernel: torch.Size) -> Tensor:
+def _mirrored(x: Tensor, kernel_size: torch.Size) -> Tensor:
     """With the mirrored image around it, so that as much comes out as goes in."""
     pads: list[int] = []
-    for k, n in zip(reversed(kernel), reversed(x.shape[1:]), strict=True):
+    for k, n in zip(reversed(kernel_size), reversed(x.shape[1:]), strict=True):
         pads += [min((k - 1) // 2, n - 1), min(k // 2, n - 1)]
     rest: list[int] = []  # of an image that is smaller than the kernel
-    for k, pair in zip(reversed(kernel), zip(pads[::2], pads[1::2], strict=True), strict=True):
+    for k, pair in zip(reversed(kernel_size), zip(pads[::2], pads[1::2], strict=True), strict=True):
         rest += [(k - 1) // 2 - pair[0], k // 2 - pair[1]]
     wide = F.pad(x[None], pads, mode="reflect")
     return (F.pad(wide, rest, mode="replicate") if any(rest) else wide)[0]

@@ -34,14 +34,14 @@ class ConvGeometry:
     """How a convolution slides, a number an axis of space.
 
     Args:
-        kernel: taps.
+        kernel_size: taps.
         stride: of the convolution.
         padding: samples added (before, behind).
         dilation: of the window.
         groups: into which the channels are divided.
     """
 
-    kernel: tuple[int, ...]
+    kernel_size: tuple[int, ...]
     stride: tuple[int, ...]
     padding: tuple[tuple[int, int], ...]
     dilation: tuple[int, ...]
@@ -76,7 +76,7 @@ def kernel_gradient(
             dilation=geometry.stride,
         )
         cut = tuple(
-            slice(0, k) for k in geometry.kernel
+            slice(0, k) for k in geometry.kernel_size
         )  # samples that the stride skips at the end
         parts.append(gradient[(slice(None), slice(None), *cut)].transpose(0, 1))
     return torch.cat(parts)
@@ -99,7 +99,7 @@ def input_gradient(
     slide = _SLIDE[weight.ndim - 3]
     axes = tuple(range(2, weight.ndim))
     wide = spread(upstream, geometry.stride)
-    reach = [d * (k - 1) for d, k in zip(geometry.dilation, geometry.kernel, strict=True)]
+    reach = [d * (k - 1) for d, k in zip(geometry.dilation, geometry.kernel_size, strict=True)]
     pads: list[int] = []
     for n, r, s in zip(reversed(size), reversed(reach), reversed(wide.shape[2:]), strict=True):
         pads += [r, n - s]  # behind: the reach, and what no position of the kernel covered

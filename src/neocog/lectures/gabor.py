@@ -217,7 +217,7 @@ def first_layer(banks: Sequence[Filters]) -> Filters:
         ModelError: there is none.
     """
     for f in banks:
-        if f.axes == 2 and min(f.kernel) > 1:
+        if f.axes == 2 and min(f.kernel_size) > 1:
             return f
     raise ModelError(
         "A Gabor function is fitted to kernels of two axes with more than one tap on each; none of "

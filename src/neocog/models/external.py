@@ -199,10 +199,10 @@ def _factory(text: str, given: Mapping[str, Any]) -> _Opened:
     library = text.partition(":")[0]
     library = library if library in LIBRARIES else ""
     if weights is None:
-        made = make(text, classes=classes, init=init)
+        made = make(text, num_classes=classes, init=init)
         notes = [made.weights] if made.weights else []
     else:
-        made = make(text, classes=classes, init="none" if library else None)
+        made = make(text, num_classes=classes, init="none" if library else None)
         notes = [*load_weights(made.network, Path(weights))]
     if isinstance(made.network, SpecifiedNetwork):  # a factory may return one of ours
         return _Opened(made.network.network, made.network.spec, None, notes)
@@ -352,14 +352,14 @@ def _opened(text: str, opened: _Opened, given: Mapping[str, Any], *, allow_rando
 class _Outputs:
     """Picks the prediction from what a network returns, and remembers which."""
 
-    def __init__(self, task: str, space: int, classes: int | None, wanted: str | None) -> None:
-        self.task, self.space, self.classes, self.wanted = task, space, classes, wanted
+    def __init__(self, task: str, space: int, num_classes: int | None, wanted: str | None) -> None:
+        self.task, self.space, self.classes, self.wanted = task, space, num_classes, wanted
         self.name = ""
         self.notes: tuple[str, ...] = ()
 
     def read(self, out: object) -> Tensor:
         self.name, note = picked(
-            out, self.task, space=self.space, classes=self.classes, wanted=self.wanted
+            out, self.task, space=self.space, num_classes=self.classes, wanted=self.wanted
         )
         self.notes = (note,) if note else ()
         return output_at(out, self.name)

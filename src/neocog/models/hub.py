@@ -137,10 +137,12 @@ def hub_network(known: HubModel) -> nn.Module:
     if ours is not None:
         name, options = ours
         size = signal.image_size if signal is not None else (224, 224)
-        network = build(name, classes=known.outputs, channels=channels, size=size, options=options)
+        network = build(
+            name, num_classes=known.outputs, in_channels=channels, size=size, options=options
+        )
     else:
         name = known.source
-        network = build(name, classes=known.outputs, channels=channels, size=(224, 224))
+        network = build(name, num_classes=known.outputs, in_channels=channels, size=(224, 224))
     tensors, _ = read_tensors(known.weights)
     loaded = load_partial(network, renamed(name, network, tensors), f"`{printable(known.title)}`")
     if loaded.fresh:

@@ -38,13 +38,13 @@ def axes_of(task: str, space: int) -> int:
 
 
 def picked(
-    out: object, task: str, *, space: int, classes: int | None, wanted: str | None
+    out: object, task: str, *, space: int, num_classes: int | None, wanted: str | None
 ) -> tuple[str, str]:
     """Which of the tensors returned for two samples is the prediction.
 
     See `neocog.graph.multiple_outputs.choose`.
     """
-    return choose(out, samples=2, axes=axes_of(task, space), classes=classes, wanted=wanted)
+    return choose(out, samples=2, axes=axes_of(task, space), num_classes=num_classes, wanted=wanted)
 
 
 def kind_of(model: SpecifiedNetwork, first: Tensor) -> tuple[str, tuple[str, ...]]:
@@ -181,7 +181,7 @@ def specified(
     axes = axes_of(task, len(size))
     if isinstance(out, Tensor) and (out.ndim != axes or not may_be_scores(out)):
         return _around(module, _counted(spec, out), held), ()
-    name, note = picked(out, task, space=len(size), classes=None, wanted=None)
+    name, note = picked(out, task, space=len(size), num_classes=None, wanted=None)
     first = output_at(out, name)
     spec = replace(_counted(spec, first), output=OutputSpec(name=name))
     kind, more = kind_of(_around(module, spec, held), first)

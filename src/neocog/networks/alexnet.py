@@ -52,7 +52,7 @@ class AlexNet(nn.Module):
         features: the convolutions and pools.
         grid: samples of each axis that the linear layers see.
         outputs: channels of `features`.
-        classes: outputs.
+        num_classes: outputs.
         hidden: units of the two hidden linear layers.
         dropout: rate in training: of the inputs of these, or of their outputs.
         published: of their outputs, as published.
@@ -65,7 +65,7 @@ class AlexNet(nn.Module):
         *,
         grid: tuple[int, int],
         outputs: int,
-        classes: int,
+        num_classes: int,
         hidden: int,
         dropout: float,
         published: bool,
@@ -79,7 +79,7 @@ class AlexNet(nn.Module):
             layers = [nn.Linear(inputs, hidden), nn.ReLU()]
             layers.insert(2 if published else 0, nn.Dropout(dropout))
             self.classifier.extend(layers)
-        self.classifier.append(nn.Linear(hidden, classes))
+        self.classifier.append(nn.Linear(hidden, num_classes))
         self.stages = stages
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
@@ -90,8 +90,8 @@ class AlexNet(nn.Module):
 
 def alexnet(
     *,
-    classes: int,
-    channels: int,
+    num_classes: int,
+    in_channels: int,
     size: tuple[int, int],
     downsampling: str = "stride",
     padding: str = "zeros",
@@ -107,8 +107,8 @@ def alexnet(
     A pool that would leave the following convolutions fewer than 2×2 samples is left out.
 
     Args:
-        classes: outputs.
-        channels: 1 for gray, 3 for color.
+        num_classes: outputs.
+        in_channels: 1 for gray, 3 for color.
         size: (H, W) of the images.
         downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`.
@@ -127,7 +127,7 @@ def alexnet(
     Example:
         >>> import torch
         >>> with torch.device("meta"):
-        ...     net = alexnet(classes=1000, channels=3, size=(224, 224))
+        ...     net = alexnet(num_classes=1000, in_channels=3, size=(224, 224))
         >>> sum(p.numel() for p in net.parameters())
         61100840
     """
@@ -135,7 +135,7 @@ def alexnet(
     small = min(size) < SMALL if stem == "auto" else stem == "small"
     features, stages, size = _features(
         kind,
-        channels=channels,
+        in_channels=in_channels,
         size=size,
         small=small,
         whole=head == "mean",
@@ -150,7 +150,7 @@ def alexnet(
         features,
         grid={"published": (GRID, GRID), "fitted": fitted, "mean": (1, 1)}[head],
         outputs=kind.widths[-1],
-        classes=classes,
+        num_classes=num_classes,
         hidden=hidden,
         dropout=dropout,
         published=form == "towers",
@@ -166,7 +166,7 @@ def alexnet(
 def _features(
     kind: AlexNetForm,
     *,
-    channels: int,
+    in_channels: int,
     size: tuple[int, int],
     small: bool,
     whole: bool,
@@ -182,7 +182,7 @@ def _features(
     rim = 0
     if whole:
         pads, rim = kernels[0] // 2, 1
-    features, stages, inputs = nn.Sequential(), list[Stage](), channels
+    features, stages, inputs = nn.Sequential(), list[Stage](), in_channels
     size = output_hw(size, kernels[0], stride=reach, padding=pads)
     for i, (outputs, taps, groups) in enumerate(
         zip(kind.widths, kernels, kind.groups, strict=True)
@@ -192,7 +192,7 @@ def _features(
             conv(
                 inputs,
                 outputs,
-                kernel=taps,
+                kernel_size=taps,
                 stride=operator_stride(downsampling, stride),
                 padding=padding,
                 pad=pads if i == 0 else taps // 2,
@@ -210,7 +210,9 @@ def _features(
         if keeps(size, 3, stride=2, padding=rim, least=1 if i == 4 else 2):
             size, reach = output_hw(size, 3, stride=2, padding=rim), 2 * reach
             features.append(
-                pool_of(pool, downsampling, outputs, kernel=3, stride=2, padding=padding, pad=rim)
+                pool_of(
+                    pool, downsampling, outputs, kernel_size=3, stride=2, padding=padding, pad=rim
+                )
             )
         else:
             features.append(nn.Identity())

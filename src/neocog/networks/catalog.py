@@ -117,8 +117,8 @@ def schema(name: str) -> list[Option]:
 def build(
     name: str,
     *,
-    classes: int,
-    channels: int,
+    num_classes: int,
+    in_channels: int,
     size: tuple[int, int],
     options: Mapping[str, object] | None = None,
 ) -> nn.Module:
@@ -126,8 +126,8 @@ def build(
 
     Args:
         name: one of `NETWORKS`; or `timm:NAME`, `torchvision:NAME` where the library is installed.
-        classes: outputs.
-        channels: 1 for gray, 3 for color.
+        num_classes: outputs.
+        in_channels: 1 for gray, 3 for color.
         size: (H, W) of the images, each at least `SMALLEST`.
         options: of `schema(name)`; lists of numbers may come for tuples.
 
@@ -139,16 +139,16 @@ def build(
         ModelError: a library is missing, or cannot build its network.
 
     Example:
-        >>> net = build("resnet20", classes=10, channels=3, size=(32, 32))
-        >>> build("resnet20", classes=10, channels=3, size=(32, 32), options={"widht": 8})
+        >>> net = build("resnet20", num_classes=10, in_channels=3, size=(32, 32))
+        >>> build("resnet20", num_classes=10, in_channels=3, size=(32, 32), options={"widht": 8})
         Traceback (most recent call last):
         neocog.errors.UsageError: `widht` is no option of resnet20. Did you mean `width`?
     """
     known = {o.name: o for o in schema(name)}
-    if classes < 1 or channels < 1 or min(size) < SMALLEST:
+    if num_classes < 1 or in_channels < 1 or min(size) < SMALLEST:
         raise UsageError(
             f"A network needs one class and one channel at least, and {SMALLEST} pixels a side; "
-            f"{classes} classes, {channels} channels, {size[0]}×{size[1]} pixels came. "
+            f"{num_classes} classes, {in_channels} channels, {size[0]}×{size[1]} pixels came. "
             "Enlarge the images with `--size`."
         )
     values = {}
@@ -158,8 +158,8 @@ def build(
             raise UsageError(f"`{printable(key[:60])}` is no option of {name}. {near}")
         values[key] = _checked(name, known[key], value)
     if is_of_library(name):
-        return _of_library(name, classes=classes, channels=channels)
-    return NETWORKS[name](classes=classes, channels=channels, size=size, **values)
+        return _of_library(name, num_classes=num_classes, in_channels=in_channels)
+    return NETWORKS[name](num_classes=num_classes, in_channels=in_channels, size=size, **values)
 
 
 def is_of_library(name: str) -> bool:
@@ -173,14 +173,14 @@ def is_of_library(name: str) -> bool:
     return library in LIBRARIES and bool(own)
 
 
-def _of_library(name: str, *, classes: int, channels: int) -> nn.Module:
+def _of_library(name: str, *, num_classes: int, in_channels: int) -> nn.Module:
     """With random weights, which are loaded behind it."""
-    if channels != 3:
+    if in_channels != 3:
         raise UsageError(
-            f"A network of a library takes color images, 3 channels; {channels} came for "
+            f"A network of a library takes color images, 3 channels; {in_channels} came for "
             f"`{printable(name[:60])}`. Take them as color: `--set data.channels=3`."
         )
-    return make(name, classes=classes, init="none", values=False).network
+    return make(name, num_classes=num_classes, init="none", values=False).network
 
 
 def _builder(name: str) -> Callable[..., nn.Module]:

@@ -40,7 +40,7 @@ class ConvNet(nn.Module):
     Args:
         stem: the first convolution with what follows it.
         stages: name and module of each stage, with channels and stride.
-        classes: outputs.
+        num_classes: outputs.
         dropout: rate, of the features.
     """
 
@@ -49,7 +49,7 @@ class ConvNet(nn.Module):
         stem: nn.Module,
         stages: Sequence[tuple[Stage, nn.Module]],
         *,
-        classes: int,
+        num_classes: int,
         dropout: float,
     ) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class ConvNet(nn.Module):
         for stage, module in stages:
             self.add_module(stage.name, module)
         self.drop = nn.Dropout(dropout)
-        self.head = nn.Linear(stages[-1][0].channels, classes)
+        self.head = nn.Linear(stages[-1][0].channels, num_classes)
         self.stages = tuple(stage for stage, _ in stages)
         he_normal(self)
 
@@ -72,8 +72,8 @@ class ConvNet(nn.Module):
 
 def convnet(
     *,
-    classes: int,
-    channels: int,
+    num_classes: int,
+    in_channels: int,
     size: tuple[int, int],
     downsampling: str = "stride",
     padding: str = "zeros",
@@ -89,8 +89,8 @@ def convnet(
     out.
 
     Args:
-        classes: outputs.
-        channels: 1 for gray, 3 for color.
+        num_classes: outputs.
+        in_channels: 1 for gray, 3 for color.
         size: (H, W) of the images.
         downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`.
@@ -104,7 +104,7 @@ def convnet(
         UsageError: widths and depths are not as many, or none, or out of range.
 
     Example:
-        >>> net = convnet(classes=10, channels=1, size=(28, 28))
+        >>> net = convnet(num_classes=10, in_channels=1, size=(28, 28))
         >>> [(s.channels, s.stride) for s in net.stages]
         [(48, 2), (96, 4), (192, 8)]
     """
@@ -114,9 +114,9 @@ def convnet(
             f"widths {list(widths)} and depths {list(depths)} came."
         )
     kernel, stride = (5, 2) if stem == "half" else (3, 1)
-    how = strided(downsampling, widths[0], kernel=kernel, stride=stride, padding=padding)
+    how = strided(downsampling, widths[0], kernel_size=kernel, stride=stride, padding=padding)
     first = conv_norm_activation(
-        channels, widths[0], kernel=kernel, stride=how.stride, padding=padding, pad=how.pad
+        in_channels, widths[0], kernel_size=kernel, stride=how.stride, padding=padding, pad=how.pad
     )
     first.append(how.after)
     if not isinstance(how.before, nn.Identity):
@@ -127,9 +127,11 @@ def convnet(
         module = nn.Sequential()
         if i and keeps(size, 2, stride=2, least=2):
             size, reach = output_hw(size, 2, stride=2), 2 * reach
-            module.append(pool_of(pool, downsampling, inputs, kernel=2, stride=2, padding=padding))
+            module.append(
+                pool_of(pool, downsampling, inputs, kernel_size=2, stride=2, padding=padding)
+            )
         for _ in range(depth if i else depth - 1):
-            module.append(conv_norm_activation(inputs, width, kernel=3, padding=padding))
+            module.append(conv_norm_activation(inputs, width, kernel_size=3, padding=padding))
             inputs = width
         stages.append((Stage(name=f"stage{i + 1}", channels=inputs, stride=reach), module))
-    return ConvNet(first, stages, classes=classes, dropout=dropout)
+    return ConvNet(first, stages, num_classes=num_classes, dropout=dropout)

@@ -61,13 +61,15 @@ class ConvNeXtBlock(nn.Module):
     def __init__(self, channels: int, *, padding: str) -> None:
         super().__init__()
         # Its border wraps and mirrors also maps that are smaller than it is.
-        self.conv_dw = SameConv2d(channels, channels, kernel=7, padding=padding, groups=channels)
+        self.conv_dw = SameConv2d(
+            channels, channels, kernel_size=7, padding=padding, groups=channels
+        )
         self.norm = LayerNorm2d(channels)
         self.mlp = nn.Sequential(
             OrderedDict(
-                fc1=conv(channels, EXPAND * channels, kernel=1),
+                fc1=conv(channels, EXPAND * channels, kernel_size=1),
                 act=nn.GELU(),
-                fc2=conv(EXPAND * channels, channels, kernel=1),
+                fc2=conv(EXPAND * channels, channels, kernel_size=1),
             )
         )
         self.gamma = nn.Parameter(torch.full((channels,), SCALE))
@@ -82,8 +84,8 @@ class ConvNeXt(nn.Module):
     """Patchify stem, four stages of blocks, mean over the map, layer norm, one linear layer.
 
     Args:
-        classes: outputs.
-        channels: 1 for gray, 3 for color.
+        num_classes: outputs.
+        in_channels: 1 for gray, 3 for color.
         width: channels of the first stage, twice as many in each that follows.
         depths: blocks of each stage.
         patch: pixels a side of the patches that the stem sees.
@@ -95,8 +97,8 @@ class ConvNeXt(nn.Module):
     def __init__(
         self,
         *,
-        classes: int,
-        channels: int,
+        num_classes: int,
+        in_channels: int,
         width: int,
         depths: tuple[int, ...],
         patch: int,
@@ -105,7 +107,7 @@ class ConvNeXt(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
-        cut = _patches(channels, width, patch, downsampling, padding)
+        cut = _patches(in_channels, width, patch, downsampling, padding)
         self.stem = nn.Sequential(OrderedDict(**cut, norm=LayerNorm2d(width)))
         inputs, reach, known = width, patch, []
         for i, depth in enumerate(depths):
@@ -124,7 +126,7 @@ class ConvNeXt(nn.Module):
             inputs = outputs
         self.norm = nn.LayerNorm(inputs, eps=1e-6)
         self.drop = nn.Dropout(dropout)
-        self.classifier = nn.Linear(inputs, classes)
+        self.classifier = nn.Linear(inputs, num_classes)
         self.stages = tuple(known)
         _fresh(self)
 
@@ -144,8 +146,8 @@ class ConvNeXt(nn.Module):
 
 def convnext(
     *,
-    classes: int,
-    channels: int,
+    num_classes: int,
+    in_channels: int,
     size: tuple[int, int],
     downsampling: str = "stride",
     padding: str = "zeros",
@@ -156,8 +158,8 @@ def convnext(
     """A ConvNeXt.
 
     Args:
-        classes: outputs.
-        channels: 1 for gray, 3 for color.
+        num_classes: outputs.
+        in_channels: 1 for gray, 3 for color.
         size: (H, W) of the images.
         downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`.
@@ -171,7 +173,7 @@ def convnext(
 
     Example:
         >>> with torch.device("meta"):
-        ...     net = convnext(classes=1000, channels=3, size=(224, 224), member="tiny")
+        ...     net = convnext(num_classes=1000, in_channels=3, size=(224, 224), member="tiny")
         >>> sum(p.numel() for p in net.parameters())
         28589128
     """
@@ -186,8 +188,8 @@ def convnext(
             f"{size[0]}×{size[1]} came. Take stem=small or larger images."
         )
     return ConvNeXt(
-        classes=classes,
-        channels=channels,
+        num_classes=num_classes,
+        in_channels=in_channels,
         width=width,
         depths=depths,
         patch=patch,
@@ -198,11 +200,11 @@ def convnext(
 
 
 def _patches(
-    inputs: int, outputs: int, side: int, downsampling: str, padding: str
+    in_channels: int, out_channels: int, side: int, downsampling: str, padding: str
 ) -> dict[str, nn.Module]:
     """A convolution whose windows tile the map, and what its stride needs, by name."""
-    how = strided(downsampling, outputs, kernel=side, stride=side, padding=padding, pad=0)
-    layer = conv(inputs, outputs, kernel=side, stride=how.stride, pad=0)
+    how = strided(downsampling, out_channels, kernel_size=side, stride=side, padding=padding, pad=0)
+    layer = conv(in_channels, out_channels, kernel_size=side, stride=how.stride, pad=0)
     parts = {"windows": how.before, "conv": layer, "reduce": how.after}
     return {name: part for name, part in parts.items() if not isinstance(part, nn.Identity)}
 

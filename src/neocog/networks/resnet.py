@@ -39,8 +39,8 @@ class ResNet(nn.Module):
     """Stem, four stages of residual blocks, mean over the map, one linear layer.
 
     Args:
-        classes: outputs.
-        channels: 1 for gray, 3 for color.
+        num_classes: outputs.
+        in_channels: 1 for gray, 3 for color.
         blocks: of each stage.
         bottleneck: blocks of three convolutions instead of two.
         small: a stem of one 3×3 convolution that drops no samples.
@@ -51,8 +51,8 @@ class ResNet(nn.Module):
     def __init__(
         self,
         *,
-        classes: int,
-        channels: int,
+        num_classes: int,
+        in_channels: int,
         blocks: tuple[int, ...],
         bottleneck: bool,
         small: bool,
@@ -61,12 +61,12 @@ class ResNet(nn.Module):
     ) -> None:
         super().__init__()
         kernel, stride = (3, 1) if small else (7, 2)
-        how = strided(downsampling, 64, kernel=kernel, stride=stride, padding=padding)
+        how = strided(downsampling, 64, kernel_size=kernel, stride=stride, padding=padding)
         self.windows = how.before
         self.conv1 = conv(
-            channels,
+            in_channels,
             64,
-            kernel=kernel,
+            kernel_size=kernel,
             stride=how.stride,
             padding=padding,
             pad=how.pad,
@@ -78,7 +78,7 @@ class ResNet(nn.Module):
         self.maxpool = (
             nn.Identity()
             if small
-            else max_pool(downsampling, 64, kernel=3, stride=2, padding=padding, pad=1)
+            else max_pool(downsampling, 64, kernel_size=3, stride=2, padding=padding, pad=1)
         )
         kind = Bottleneck if bottleneck else BasicBlock
         inputs, stages, reach = 64, [], 1 if small else 4
@@ -95,7 +95,7 @@ class ResNet(nn.Module):
             reach *= first
             stages.append(Stage(name=f"layer{i + 1}", channels=inputs, stride=reach))
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(inputs, classes)
+        self.fc = nn.Linear(inputs, num_classes)
         self.stages = tuple(stages)
         he_normal(self)
 
@@ -110,8 +110,8 @@ class ResNet(nn.Module):
 
 def resnet(
     *,
-    classes: int,
-    channels: int,
+    num_classes: int,
+    in_channels: int,
     size: tuple[int, int],
     downsampling: str = "stride",
     padding: str = "zeros",
@@ -121,8 +121,8 @@ def resnet(
     """A residual network of the ImageNet form.
 
     Args:
-        classes: outputs.
-        channels: 1 for gray, 3 for color.
+        num_classes: outputs.
+        in_channels: 1 for gray, 3 for color.
         size: (H, W) of the images.
         downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`.
@@ -134,7 +134,7 @@ def resnet(
         UsageError: no such depth, or reflection asked for on a map of one pixel.
 
     Example:
-        >>> net = resnet(classes=10, channels=3, size=(32, 32))
+        >>> net = resnet(num_classes=10, in_channels=3, size=(32, 32))
         >>> net.conv1.kernel_size, [s.stride for s in net.stages]
         ((3, 3), [1, 2, 4, 8])
     """
@@ -152,8 +152,8 @@ def resnet(
             f"{smallest[0]}×{smallest[1]}. Take stem=small, larger images, or another padding."
         )
     return ResNet(
-        classes=classes,
-        channels=channels,
+        num_classes=num_classes,
+        in_channels=in_channels,
         blocks=blocks,
         bottleneck=bottleneck,
         small=small,

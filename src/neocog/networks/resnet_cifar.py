@@ -22,8 +22,8 @@ class SmallResNet(nn.Module):
     """Stem, three stages of basic blocks, mean over the map, one linear layer.
 
     Args:
-        classes: outputs.
-        channels: 1 for gray, 3 for color.
+        num_classes: outputs.
+        in_channels: 1 for gray, 3 for color.
         blocks: of each stage.
         width: channels of the first stage.
         short: kind of shortcut where size and channels change.
@@ -34,8 +34,8 @@ class SmallResNet(nn.Module):
     def __init__(
         self,
         *,
-        classes: int,
-        channels: int,
+        num_classes: int,
+        in_channels: int,
         blocks: int,
         width: int,
         short: Shortcut,
@@ -43,7 +43,7 @@ class SmallResNet(nn.Module):
         padding: str,
     ) -> None:
         super().__init__()
-        self.conv1 = conv(channels, width, kernel=3, padding=padding, bias=False)
+        self.conv1 = conv(in_channels, width, kernel_size=3, padding=padding, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU()
         inputs, stages = width, []
@@ -64,7 +64,7 @@ class SmallResNet(nn.Module):
                 inputs = outputs
             self.add_module(f"layer{i + 1}", layer)
             stages.append(Stage(name=f"layer{i + 1}", channels=outputs, stride=2**i))
-        self.linear = nn.Linear(inputs, classes)
+        self.linear = nn.Linear(inputs, num_classes)
         self.stages = tuple(stages)
         he_normal(self)
 
@@ -79,8 +79,8 @@ class SmallResNet(nn.Module):
 
 def resnet_cifar(
     *,
-    classes: int,
-    channels: int,
+    num_classes: int,
+    in_channels: int,
     size: tuple[int, int],
     downsampling: str = "stride",
     padding: str = "zeros",
@@ -91,8 +91,8 @@ def resnet_cifar(
     """A residual network of the CIFAR form.
 
     Args:
-        classes: outputs.
-        channels: 1 for gray, 3 for color.
+        num_classes: outputs.
+        in_channels: 1 for gray, 3 for color.
         size: (H, W) of the images; the network is the same for all.
         downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`.
@@ -104,7 +104,7 @@ def resnet_cifar(
         UsageError: the depth is not of the form 6n + 2.
 
     Example:
-        >>> net = resnet_cifar(classes=10, channels=3, size=(32, 32))
+        >>> net = resnet_cifar(num_classes=10, in_channels=3, size=(32, 32))
         >>> sum(p.numel() for p in net.parameters())
         269722
     """
@@ -113,8 +113,8 @@ def resnet_cifar(
             f"A residual network of this form has 6n + 2 layers (20, 32, 44, 56); {depth} came."
         )
     return SmallResNet(
-        classes=classes,
-        channels=channels,
+        num_classes=num_classes,
+        in_channels=in_channels,
         blocks=(depth - 2) // 6,
         width=width,
         short=shortcut,

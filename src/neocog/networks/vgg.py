@@ -38,7 +38,7 @@ class VGG(nn.Module):
     Args:
         features: the convolutions and pools.
         grid: samples of each axis that the linear layers see.
-        classes: outputs.
+        num_classes: outputs.
         hidden: units of the two hidden linear layers.
         dropout: rate, of the outputs of these.
         stages: of `features`, with channels and strides.
@@ -49,7 +49,7 @@ class VGG(nn.Module):
         features: nn.Sequential,
         *,
         grid: tuple[int, int],
-        classes: int,
+        num_classes: int,
         hidden: int,
         dropout: float,
         stages: tuple[Stage, ...],
@@ -64,7 +64,7 @@ class VGG(nn.Module):
             nn.Linear(hidden, hidden),
             nn.ReLU(),
             nn.Dropout(dropout),
-            nn.Linear(hidden, classes),
+            nn.Linear(hidden, num_classes),
         )
         self.stages = stages
         he_normal(self)
@@ -77,8 +77,8 @@ class VGG(nn.Module):
 
 def vgg(
     *,
-    classes: int,
-    channels: int,
+    num_classes: int,
+    in_channels: int,
     size: tuple[int, int],
     downsampling: str = "stride",
     padding: str = "zeros",
@@ -94,8 +94,8 @@ def vgg(
     A pool that would leave the following convolutions fewer than 2×2 samples is left out.
 
     Args:
-        classes: outputs.
-        channels: 1 for gray, 3 for color.
+        num_classes: outputs.
+        in_channels: 1 for gray, 3 for color.
         size: (H, W) of the images.
         downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`.
@@ -114,7 +114,7 @@ def vgg(
     Example:
         >>> import torch
         >>> with torch.device("meta"):
-        ...     net = vgg(classes=1000, channels=3, size=(224, 224))
+        ...     net = vgg(num_classes=1000, in_channels=3, size=(224, 224))
         >>> sum(p.numel() for p in net.parameters())
         138357544
     """
@@ -123,7 +123,7 @@ def vgg(
         raise UsageError(f"A VGG network has {known} layers; {depth} came.")
     features, stages, size = _features(
         DEPTHS[depth],
-        channels=channels,
+        in_channels=in_channels,
         size=size,
         batch_norm=batch_norm,
         pool=pool,
@@ -136,7 +136,7 @@ def vgg(
     return VGG(
         features,
         grid={"published": (GRID, GRID), "fitted": fitted, "mean": (1, 1)}[head],
-        classes=classes,
+        num_classes=num_classes,
         hidden=hidden,
         dropout=dropout,
         stages=stages,
@@ -146,7 +146,7 @@ def vgg(
 def _features(
     counts: tuple[int, ...],
     *,
-    channels: int,
+    in_channels: int,
     size: tuple[int, int],
     batch_norm: bool,
     pool: str,
@@ -156,11 +156,11 @@ def _features(
     """Convolutions and pools, what they say about their maps, and the size of the last map."""
     features = nn.Sequential()
     stages: list[Stage] = []
-    inputs, reach = channels, 1
+    inputs, reach = in_channels, 1
     for i, count in enumerate(counts):
         outputs = min(512, 64 * 2**i)
         for _ in range(count):
-            features.append(conv(inputs, outputs, kernel=3, padding=padding))
+            features.append(conv(inputs, outputs, kernel_size=3, padding=padding))
             if batch_norm:
                 features.append(nn.BatchNorm2d(outputs))
             features.append(nn.ReLU())
@@ -168,7 +168,7 @@ def _features(
         if keeps(size, 2, stride=2, least=1 if i == 4 else 2):
             size, reach = output_hw(size, 2, stride=2), 2 * reach
             features.append(
-                pool_of(pool, downsampling, outputs, kernel=2, stride=2, padding=padding)
+                pool_of(pool, downsampling, outputs, kernel_size=2, stride=2, padding=padding)
             )
         else:
             features.append(nn.Identity())

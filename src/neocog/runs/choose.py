@@ -177,8 +177,8 @@ def _compared(
     return started, (f"{sentence} --init none trains from random weights.",)
 
 
-def _accuracy(x: torch.Tensor, y: np.ndarray, classes: int) -> float:
-    best = fit_linear(x, y, classes).chosen
+def _accuracy(x: torch.Tensor, y: np.ndarray, num_classes: int) -> float:
+    best = fit_linear(x, y, num_classes).chosen
     return best.accuracy if best else 0.0
 
 

@@ -166,8 +166,8 @@ def _rebuilt(network: nn.Module, ours: ModelConfig, spec: ModelSpec) -> nn.Modul
     signal = spec.input
     new = build(
         ours.name,
-        classes=len(spec.classes),
-        channels=signal.channels,
+        num_classes=len(spec.classes),
+        in_channels=signal.channels,
         size=signal.image_size,
         options=ours.options,
     )

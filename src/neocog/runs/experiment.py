@@ -445,8 +445,8 @@ def _network(spec: ModelSpec, recipe: Recipe) -> nn.Module:
     try:
         return build(
             recipe.model.name,
-            classes=len(spec.classes),
-            channels=spec.input.channels,
+            num_classes=len(spec.classes),
+            in_channels=spec.input.channels,
             size=spec.input.image_size,
             options=recipe.model.options,
         )

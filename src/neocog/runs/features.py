@@ -79,7 +79,7 @@ def backbone_of(module: SpecifiedNetwork, name: str) -> Backbone:
     Example:
         >>> from neocog.networks.catalog import build
         >>> from neocog.types import InputSpec, ModelSpec
-        >>> network = build("resnet20", classes=2, channels=1, size=(28, 28))
+        >>> network = build("resnet20", num_classes=2, in_channels=1, size=(28, 28))
         >>> signal = InputSpec(channels=1, size=(28, 28), mean=(0.1,), std=(0.3,))
         >>> spec = ModelSpec(task="classify", classes=("no", "yes"), input=signal)
         >>> found = backbone_of(SpecifiedNetwork(network, spec), "resnet20")

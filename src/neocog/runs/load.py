@@ -211,8 +211,8 @@ def _built(name: str, spec: ModelSpec, options: dict[str, Any], folder: RunFolde
     try:
         network = build(
             name,
-            classes=len(spec.classes),
-            channels=spec.input.channels,
+            num_classes=len(spec.classes),
+            in_channels=spec.input.channels,
             size=spec.input.image_size,
             options={k: tuple(v) if isinstance(v, list) else v for k, v in options.items()},
         )

@@ -95,15 +95,15 @@ def _even(side: float) -> int:
     return max(LEAST, 4 * round(side / 4))
 
 
-def _seconds_an_image(recipe: Recipe, train: Split, classes: int) -> float:
+def _seconds_an_image(recipe: Recipe, train: Split, num_classes: int) -> float:
     """Of a training step at full size, from the faster of two steps."""
     *size, channels = train.x.shape[1:]
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
         network = build(
             recipe.model.name,
-            classes=classes,
-            channels=channels,
+            num_classes=num_classes,
+            in_channels=channels,
             size=(size[0], size[1]),
             options=recipe.model.options,
         )

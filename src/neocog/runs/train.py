@@ -322,7 +322,7 @@ class _Training:
             if not s.whole
         ]
         loss, classes = self.progress.rows[-1]["train_loss"], len(self.experiment.source.classes)
-        notes.append(training_notes.ended(loss, guessing=self._guessing(), classes=classes))
+        notes.append(training_notes.ended(loss, guessing=self._guessing(), num_classes=classes))
         if self.budget.seconds and self.budget.left() < -0.1 * self.budget.seconds:
             notes.append(training_notes.overrun(self.budget.seconds, self.budget.spent(), prepared))
         return tuple(filter(None, notes))

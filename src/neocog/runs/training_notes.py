@@ -11,20 +11,20 @@ FEW = 2
 """A loss that has not fallen in fewer steps says nothing of the learning rate."""
 
 
-def chance(objective: str, classes: int) -> float:
+def chance(objective: str, num_classes: int) -> float:
     """The loss of a uniform prediction.
 
     Args:
         objective: `cross_entropy` or `mean_squared_error` (of probabilities).
-        classes: number of classes.
+        num_classes: number of classes.
 
     Example:
         >>> round(chance("cross_entropy", 10), 4), chance("mean_squared_error", 2)
         (2.3026, 0.25)
     """
     if objective == "mean_squared_error":
-        return (classes - 1) / classes**2
-    return math.log(classes)
+        return (num_classes - 1) / num_classes**2
+    return math.log(num_classes)
 
 
 def moved(first: float, last: float, *, guessing: float, rate: float, steps: int) -> str:
@@ -67,23 +67,23 @@ def moved(first: float, last: float, *, guessing: float, rate: float, steps: int
     return ""
 
 
-def ended(loss: float, *, guessing: float, classes: int) -> str:
+def ended(loss: float, *, guessing: float, num_classes: int) -> str:
     """A note if a training ended at the loss of a uniform prediction, or nothing.
 
     Args:
         loss: mean training loss of the last pass.
         guessing: loss of a uniform prediction, see `chance`.
-        classes: number of classes.
+        num_classes: number of classes.
 
     Example:
-        >>> ended(2.4, guessing=2.3026, classes=10)
+        >>> ended(2.4, guessing=2.3026, num_classes=10)
         'The training loss ended at 2.4; a uniform prediction over 10 classes gives 2.3. The model
         has learned nothing measurable.'
     """
     if loss < guessing:
         return ""
     return (
-        f"The training loss ended at {loss:.3g}; a uniform prediction over {classes} "
+        f"The training loss ended at {loss:.3g}; a uniform prediction over {num_classes} "
         f"classes gives {guessing:.3g}. The model has learned nothing measurable."
     )
 

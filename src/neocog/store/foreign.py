@@ -44,13 +44,13 @@ def is_factory(source: str) -> bool:
 
 
 def make(
-    source: str, *, classes: int | None = None, init: str | None = None, values: bool = True
+    source: str, *, num_classes: int | None = None, init: str | None = None, values: bool = True
 ) -> Made:
     """The network of a source, on the CPU in float32.
 
     Args:
         source: as `is_factory` takes it.
-        classes: number of outputs of a library model; its own number if left out. A factory
+        num_classes: number of outputs of a library model; its own number if left out. A factory
             states its own.
         init: of a library model: `pretrained`, the default, or `none` for random weights. A
             factory initializes itself.
@@ -68,7 +68,7 @@ def make(
         )
     with contextlib.redirect_stdout(sys.stderr):
         if library in LIBRARIES:
-            made = of_library(library, name, classes=classes, init=init or "pretrained")
+            made = of_library(library, name, num_classes=num_classes, init=init or "pretrained")
         else:
             if init is not None:
                 raise UsageError(

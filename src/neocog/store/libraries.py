@@ -50,13 +50,13 @@ class Made:
     classes: tuple[str, ...] = ()
 
 
-def of_library(library: str, name: str, *, classes: int | None, init: str) -> Made:
+def of_library(library: str, name: str, *, num_classes: int | None, init: str) -> Made:
     """A model of a library.
 
     Args:
         library: one of `LIBRARIES`.
         name: as the library has it, for timm with or without a tag.
-        classes: number of outputs with random weights; pretrained ones have their own.
+        num_classes: number of outputs with random weights; pretrained ones have their own.
         init: one of `INITS`.
 
     Raises:
@@ -71,7 +71,7 @@ def of_library(library: str, name: str, *, classes: int | None, init: str) -> Ma
             hint = near if near.startswith("Did") else f"It has {len(known)} models."
             raise UsageError(f"`{printable(name)}` is no model of {library}. {hint}")
         if init == "none":
-            network = _built(models, library, name, classes, trained=False)
+            network = _built(models, library, name, num_classes, trained=False)
             made = Made(
                 network,
                 f"The weights of `{library}:{printable(name)}` are random: the model was "
@@ -79,12 +79,12 @@ def of_library(library: str, name: str, *, classes: int | None, init: str) -> Ma
                 "nothing, and its predictions mean nothing.",
             )
         else:
-            made = _trained(models, library, name, classes)
+            made = _trained(models, library, name, num_classes)
         made = _with_signal(made, models, library, name)
         return made if init != "none" else replace(made, classes=())  # of meaningless outputs
 
 
-def _trained(models: Any, library: str, name: str, classes: int | None) -> Made:
+def _trained(models: Any, library: str, name: str, num_classes: int | None) -> Made:
     source = f"{library}:{printable(name)}"
     if _has_none(models, library, name):
         raise ModelError(
@@ -105,11 +105,11 @@ def _trained(models: Any, library: str, name: str, classes: int | None) -> Made:
     which = f" (`{printable(str(tag))}`)" if tag and str(tag) not in name else ""
     made = Made(network, f"The weights of `{source}` are the pretrained ones of {library}{which}.")
     outputs = _outputs(network)
-    if classes is not None and outputs is not None and outputs != classes:
+    if num_classes is not None and outputs is not None and outputs != num_classes:
         raise UsageError(
             f"Pretrained weights come with their classes: those of `{source}` have {outputs} "
             "outputs, "
-            f"and {classes} classes were given. Leave --classes out, or name a factory with "
+            f"and {num_classes} classes were given. Leave --classes out, or name a factory with "
             "--weights FILE."
         )
     return made
@@ -128,9 +128,9 @@ def _outputs(network: nn.Module) -> int | None:
 
 
 def _built(
-    models: Any, library: str, name: str, classes: int | None, *, trained: bool
+    models: Any, library: str, name: str, num_classes: int | None, *, trained: bool
 ) -> nn.Module:
-    arguments: dict[str, Any] = {} if classes is None else {"num_classes": classes}
+    arguments: dict[str, Any] = {} if num_classes is None else {"num_classes": num_classes}
     try:
         if library == "torchvision":
             if not trained and _has_a_backbone(models, name):

@@ -32,7 +32,7 @@ class NodeWindow:
 
     Args:
         kind: "convolution", "max pool", "average pool", "p-norm pool", "slicing".
-        kernel: kernel size along each axis; 1 for slicing.
+        kernel_size: along each axis; 1 for slicing.
         stride: along each axis.
         padding: before and after, along each axis.
         dilation: along each axis.
@@ -43,7 +43,7 @@ class NodeWindow:
     """
 
     kind: str
-    kernel: tuple[int, ...]
+    kernel_size: tuple[int, ...]
     stride: tuple[int, ...]
     padding: tuple[tuple[int, int], ...]
     dilation: tuple[int, ...]
@@ -55,7 +55,7 @@ class NodeWindow:
     @property
     def reach(self) -> tuple[int, ...]:
         """Extent of the dilated window."""
-        return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
+        return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True))
 
     @property
     def pointwise(self) -> bool:
@@ -75,12 +75,12 @@ class NodeWindow:
             >>> pool.sums_up((8, 8)), pool.sums_up((16, 8))
             (True, False)
         """
-        whole = self.reach == self.kernel == tuple(size) and not any(map(any, self.padding))
+        whole = self.reach == self.kernel_size == tuple(size) and not any(map(any, self.padding))
         return whole and self.kind.endswith("pool")
 
     def __str__(self) -> str:
         """Such as "convolution 3×3, stride 2"."""
-        size = "×".join(map(str, self.kernel))
+        size = "×".join(map(str, self.kernel_size))
         what = self.kind if self.kind == "slicing" else f"{self.kind} {size}"
         return f"{what}, stride {_short(self.stride)}"
 
@@ -155,7 +155,7 @@ def window_of_module(module: nn.Module) -> NodeWindow | None:
 def _of_norm(module: PNormPool, axes: int) -> NodeWindow | None:
     if axes not in (1, 2):
         return None
-    given = {"kernel_size": module.kernel, "stride": module.stride}
+    given = {"kernel_size": module.kernel_size, "stride": module.stride}
     return _of_arguments("p-norm pool", axes, given)
 
 
@@ -183,7 +183,7 @@ def _of_arguments(kind: str, axes: int, given: dict[str, Any]) -> NodeWindow | N
         return None
     return NodeWindow(
         kind=kind,
-        kernel=kernel,
+        kernel_size=kernel,
         stride=steps,
         padding=sides,
         dilation=dilation,
@@ -217,7 +217,7 @@ def _of_slices(node: fx.Node) -> NodeWindow | None:
     axes = len(shape) - 2
     return NodeWindow(
         kind="slicing",
-        kernel=(1,) * axes,
+        kernel_size=(1,) * axes,
         stride=tuple(steps[2:]),
         padding=((0, 0),) * axes,
         dilation=(1,) * axes,

@@ -12,7 +12,7 @@ __all__ = ["Target", "Task"]
 class Target(Protocol):
     """What a batch is to be predicted as."""
 
-    def target(self, classes: int) -> Tensor:
+    def target(self, num_classes: int) -> Tensor:
         """Class indices, int64, (B,), or probabilities, (B, K)."""
 
 

@@ -41,9 +41,9 @@ class AmountNet(nn.Module):
     """Images to logits of each family's elements and of the classes.
 
     Args:
-        channels: of the images.
+        in_channels: of the images.
         side: of the square images, 16 or more.
-        classes: may be 0.
+        num_classes: may be 0.
         mean: of all pixels.
         std: of all pixels.
         families: what may have been applied.
@@ -51,10 +51,10 @@ class AmountNet(nn.Module):
 
     def __init__(
         self,
-        channels: int,
+        in_channels: int,
         side: int,
         *,
-        classes: int,
+        num_classes: int,
         mean: float,
         std: float,
         families: tuple[Family, ...] = FAMILIES,
@@ -63,20 +63,20 @@ class AmountNet(nn.Module):
         self.families = families
         self.mean, self.std = mean, max(std, 1e-3)
         self.body = nn.Sequential(
-            conv_norm_activation(channels, 32, kernel=5, stride=2),
-            conv_norm_activation(32, 64, kernel=3),
+            conv_norm_activation(in_channels, 32, kernel_size=5, stride=2),
+            conv_norm_activation(32, 64, kernel_size=3),
             nn.MaxPool2d(2),
-            conv_norm_activation(64, 128, kernel=3),
+            conv_norm_activation(64, 128, kernel_size=3),
             nn.MaxPool2d(2),
             nn.Flatten(),
             nn.LazyLinear(128),
             nn.ReLU(),
             nn.Dropout(0.3),
         )
-        self.sizes = [*(f.count for f in families), classes]
+        self.sizes = [*(f.count for f in families), num_classes]
         self.head = nn.Linear(128, sum(self.sizes))
         with torch.no_grad():
-            self.eval()(torch.zeros(1, channels, side, side))
+            self.eval()(torch.zeros(1, in_channels, side, side))
 
     def forward(self, x: Float[Tensor, "B C S S"]) -> Float[Tensor, "B K"]:
         """Logits of all families one after the other, then of the classes."""

@@ -148,11 +148,11 @@ class Mixed(NamedTuple):
     weight: Tensor | None
     """Weight of the first class, (B,), or None."""
 
-    def target(self, classes: int) -> Tensor:
+    def target(self, num_classes: int) -> Tensor:
         """Target of the loss: class indices, or (B, K) probabilities after mixup."""
         if self.partner is None or self.weight is None:
             return self.y
-        first, second = F.one_hot(self.y, classes), F.one_hot(self.partner, classes)
+        first, second = F.one_hot(self.y, num_classes), F.one_hot(self.partner, num_classes)
         weight = self.weight[:, None]
         return first * weight + second * (1 - weight)
 

@@ -131,7 +131,7 @@ def label_symmetries(
     x: Tensor,
     y: Tensor,
     *,
-    classes: int,
+    num_classes: int,
     steps: int = 400,
     seed: int = 0,
     callback: Callable[[int, int], None] | None = None,
@@ -141,7 +141,7 @@ def label_symmetries(
     Args:
         x: images in [0, 1], (B, C, H, W), in random order; the middle square of each is looked at.
         y: class indices, (B,).
-        classes: 0 for images without labels.
+        num_classes: 0 for images without labels.
         steps: of training.
         seed: of weights, order and amounts.
         callback: called with (steps done, steps in all).
@@ -161,7 +161,11 @@ def label_symmetries(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = AmountNet(
-            x.shape[1], x.shape[2], classes=classes, mean=float(rest.mean()), std=float(rest.std())
+            x.shape[1],
+            x.shape[2],
+            num_classes=num_classes,
+            mean=float(rest.mean()),
+            std=float(rest.std()),
         )
     total = steps + steps // 2
     on_step = (lambda done, _: callback(done, total)) if callback else None
@@ -171,12 +175,12 @@ def label_symmetries(
     for family in net.families:
         some = held if isinstance(family, OrientationFamily) else min(held, LINES)
         predicted = predict_amounts(net, family, images[:some], seed=seed)
-        if accuracy is None and classes:
+        if accuracy is None and num_classes:
             accuracy = (predicted.unchanged.argmax(1) == labels[:some]).float().mean().item()
-        each += _of_family(predicted, labels[:some] if classes else None, seed)
+        each += _of_family(predicted, labels[:some] if num_classes else None, seed)
         if callback is not None:
             callback(steps + len(each) * (total - steps) // 9, total)
-    counts = torch.bincount(labels[:LINES], minlength=classes).tolist() if classes else []
+    counts = torch.bincount(labels[:LINES], minlength=num_classes).tolist() if num_classes else []
     return SymmetryTest(
         each=tuple(each),
         n=len(rest),

@@ -87,7 +87,7 @@ class LinearFit:
 def fit_linear(
     x: Tensor,
     y: np.ndarray,
-    classes: int,
+    num_classes: int,
     *,
     l2: float = 0.0,
     balanced: bool = False,
@@ -98,7 +98,7 @@ def fit_linear(
     Args:
         x: features, (B, D).
         y: class indices, (B,); at least two different ones.
-        classes: K, outputs; a class without a sample gets a low bias.
+        num_classes: K, outputs; a class without a sample gets a low bias.
         l2: the strength; 0 to choose it by cross-validation. With a single sample of each class
             nothing can be held out, and it is the strongest of the path.
         balanced: weigh classes alike, however many samples each has.
@@ -113,23 +113,23 @@ def fit_linear(
         >>> fit.logits(x).argmax(1).tolist()
         [0, 0, 1, 1]
     """
-    counts = np.bincount(y, minlength=classes)
+    counts = np.bincount(y, minlength=num_classes)
     if (counts > 0).sum() < 2:
         raise DataError(
             "A linear classifier needs samples of two classes at least; "
             f"{int((counts > 0).sum())} came. Give labeled samples of each class."
         )
     z, back, mean, scale = _compact(x)
-    weights = torch.from_numpy(class_weights(y, classes) if balanced else np.ones(classes))
+    weights = torch.from_numpy(class_weights(y, num_classes) if balanced else np.ones(num_classes))
     truth = torch.from_numpy(np.ascontiguousarray(y, np.int64))
     path: tuple[PathPoint, ...] = ()
     folds = 0
     if not l2:
-        fold = folds_of(y, folds=_affordable(z, classes), seed=seed)
+        fold = folds_of(y, folds=_affordable(z, num_classes), seed=seed)
         folds = int(fold.max()) + 1
-        path = _path(z, truth, classes, weights, fold)
+        path = _path(z, truth, num_classes, weights, fold)
         l2 = min(path, key=lambda p: (p.loss, -p.l2)).l2 if path else PATH[0]
-    problem = _Problem(z, truth, classes, weights, torch.ones(1, len(truth), dtype=z.dtype))
+    problem = _Problem(z, truth, num_classes, weights, torch.ones(1, len(truth), dtype=z.dtype))
     solution = problem.solve(problem.start(), l2, steps=500, tolerance=1e-7)
     loss = float(problem.mean_losses(solution)[0])
     inner, bias = solution[:, 0, :-1], solution[:, 0, -1]
@@ -137,14 +137,14 @@ def fit_linear(
     return LinearFit(weight, bias - weight @ mean, l2, loss, path, folds)
 
 
-def class_weights(y: np.ndarray, classes: int) -> np.ndarray:
+def class_weights(y: np.ndarray, num_classes: int) -> np.ndarray:
     """A weight a class so that all count alike, 1 on average over the samples, (K,).
 
     Example:
         >>> class_weights(np.array([0, 0, 0, 1]), 2).round(3).tolist()
         [0.667, 2.0]
     """
-    counts = np.bincount(y, minlength=classes)
+    counts = np.bincount(y, minlength=num_classes)
     present = max(1, int((counts > 0).sum()))
     return np.where(counts > 0, len(y) / present / np.maximum(counts, 1), 0.0)
 
@@ -197,20 +197,20 @@ def _compact(x: Tensor) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
     return r.T.contiguous(), q, mean, scale
 
 
-def _affordable(z: Tensor, classes: int) -> int:
+def _affordable(z: Tensor, num_classes: int) -> int:
     """Folds that one evaluation of all of them can hold."""
-    return FOLDS if 4 * z.numel() * classes * FOLDS <= WORK else 1
+    return FOLDS if 4 * z.numel() * num_classes * FOLDS <= WORK else 1
 
 
 def _path(
-    z: Tensor, y: Tensor, classes: int, weights: Tensor, fold: np.ndarray
+    z: Tensor, y: Tensor, num_classes: int, weights: Tensor, fold: np.ndarray
 ) -> tuple[PathPoint, ...]:
     """Held-out loss and accuracy along the strengths, each solved from the one before."""
     held = torch.from_numpy(fold)[None] == torch.arange(int(fold.max()) + 1)[:, None]
     if not held.any():
         return ()
     # The choice is between factors of three: float32 decides it, in half the time.
-    problem = _Problem(z.float(), y, classes, weights.float(), (~held).float())
+    problem = _Problem(z.float(), y, num_classes, weights.float(), (~held).float())
     at, points, rises = problem.start(), list[PathPoint](), 0
     for l2 in PATH:
         at = problem.solve(at, l2, steps=100, tolerance=1e-4)
@@ -229,25 +229,27 @@ class _Problem:
     Args:
         z: (B, R).
         y: class indices, (B,).
-        classes: K.
+        num_classes: K.
         weights: of each class, (K,).
         mask: 1 where a sample is trained on, (F, B).
     """
 
     z: Tensor
     y: Tensor
-    classes: int
+    num_classes: int
     weights: Tensor
     mask: Tensor
 
     def start(self) -> Tensor:
         """Zero weights and biases, (K, F, R + 1)."""
-        return torch.zeros(self.classes, len(self.mask), self.z.shape[1] + 1, dtype=self.z.dtype)
+        return torch.zeros(
+            self.num_classes, len(self.mask), self.z.shape[1] + 1, dtype=self.z.dtype
+        )
 
     def log_probabilities(self, at: Tensor) -> Tensor:
         """(B, F, K)."""
         flat = at[..., :-1].reshape(-1, self.z.shape[1])
-        logits = (self.z @ flat.T).view(len(self.z), self.classes, -1) + at[..., -1]
+        logits = (self.z @ flat.T).view(len(self.z), self.num_classes, -1) + at[..., -1]
         return logits.log_softmax(1).transpose(1, 2)
 
     def each_weight(self) -> Tensor:

@@ -136,7 +136,7 @@ def audit(
 
     Example:
         >>> import neocog
-        >>> net = neocog.build("convnet", classes=10, channels=1, size=(28, 28))
+        >>> net = neocog.build("convnet", num_classes=10, in_channels=1, size=(28, 28))
         >>> result = neocog.audit(net, "digits", n=20, layers=False)
         >>> 0 <= result.audit.shift["circular"].consistency <= 1
         True

@@ -144,7 +144,7 @@ def explain(
 
     Example:
         >>> import neocog
-        >>> net = neocog.build("convnet", classes=10, channels=1, size=(28, 28))
+        >>> net = neocog.build("convnet", num_classes=10, in_channels=1, size=(28, 28))
         >>> explanation = neocog.explain(net, "digits", n=1, sanity_checks=False)
         >>> explanation.figures["layer"], len(explanation.figures["images"])
         ('...', 1)

@@ -92,7 +92,7 @@ def _measured(
     test = label_symmetries(
         torch.cat([squares(pixels(split, block)) for block in blocks]),
         torch.from_numpy(labels),
-        classes=len(classes) if len(classes) > 1 else 0,
+        num_classes=len(classes) if len(classes) > 1 else 0,
         seed=seed,
         callback=callback,
     )

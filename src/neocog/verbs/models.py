@@ -50,12 +50,12 @@ class Offer(Jsonable):
     installed: bool = False
 
 
-def networks(*, size: Sequence[int] = (1, 28, 28), classes: int = 10) -> tuple[Offer, ...]:
+def networks(*, size: Sequence[int] = (1, 28, 28), num_classes: int = 10) -> tuple[Offer, ...]:
     """Every network of the catalog, counted for images of one size; no weights are made.
 
     Args:
         size: (C, H, W) of one image.
-        classes: outputs.
+        num_classes: outputs.
 
     Raises:
         UsageError: the size is not three numbers, or too small.
@@ -70,7 +70,7 @@ def networks(*, size: Sequence[int] = (1, 28, 28), classes: int = 10) -> tuple[O
             f"The size of an image is channels, rows, columns, with {SMALLEST} rows and columns "
             f"at least; {given} came. Give it like 3,32,32."
         )
-    return tuple(_offer(name, tuple(size), classes) for name in NETWORKS)
+    return tuple(_offer(name, tuple(size), num_classes) for name in NETWORKS)
 
 
 def offers_table(offers: Sequence[Offer]) -> Table:
@@ -115,14 +115,14 @@ def _weights(offers: Sequence[Offer]) -> str:
 
 
 @lru_cache(maxsize=256)
-def _cost(name: str, size: tuple[int, ...], classes: int) -> Cost:
+def _cost(name: str, size: tuple[int, ...], num_classes: int) -> Cost:
     with torch.device("meta"):
-        network = build(name, classes=classes, channels=size[0], size=(size[1], size[2]))
+        network = build(name, num_classes=num_classes, in_channels=size[0], size=(size[1], size[2]))
     return cost(network, size)
 
 
-def _offer(name: str, size: tuple[int, ...], classes: int) -> Offer:
-    spent = _cost(name, size, classes)
+def _offer(name: str, size: tuple[int, ...], num_classes: int) -> Offer:
+    spent = _cost(name, size, num_classes)
     builder = NETWORKS[name]
     function = builder.func if isinstance(builder, partial) else builder
     known = PRETRAINED.get(name)

@@ -141,7 +141,7 @@ def probe(model: Model, data: Any, *, seed: int = 0, strict: bool = False) -> Pr
     k = votes_of(y)
     fit = fit_linear(train, y, len(source.classes), seed=seed)
     score = evaluation(fit.logits(test), held.y, source.classes)
-    near = int((nearest(train, y, test, classes=len(source.classes), k=k) == held.y).sum())
+    near = int((nearest(train, y, test, num_classes=len(source.classes), k=k) == held.y).sum())
     return Probe(
         split=name,
         n=len(held),

@@ -267,7 +267,7 @@ def _looked_into(model: Model) -> tuple[nn.Module, ModelSpec | None, list[str]]:
 
 
 def _named(
-    name: str, size: Sequence[int] | None, classes: int | None
+    name: str, size: Sequence[int] | None, num_classes: int | None
 ) -> tuple[nn.Module, ModelSpec | None, list[str]]:
     """A network of the catalog; no weights are made."""
     if size is None or len(size) != 3:
@@ -276,18 +276,20 @@ def _named(
             f"A network of the catalog is counted for images of one size; {given} came. "
             "Give --size C,H,W, as --size 3,224,224."
         )
-    outputs = CLASSES if classes is None else classes
+    outputs = CLASSES if num_classes is None else num_classes
     with torch.device("meta"):
-        network = build(name, classes=outputs, channels=size[0], size=(size[1], size[2]))
+        network = build(name, num_classes=outputs, in_channels=size[0], size=(size[1], size[2]))
     return network, None, [f"{name} with {outputs} outputs and its default options."]
 
 
 def _made(
-    text: str, classes: int | None, init: str | None
+    text: str, num_classes: int | None, init: str | None
 ) -> tuple[nn.Module, ModelSpec | None, list[str]]:
     """A network from other code; pretrained weights are downloaded only on request."""
     library = text.partition(":")[0] in LIBRARIES
-    made = make(text, classes=classes, init=init or ("none" if library else None), values=False)
+    made = make(
+        text, num_classes=num_classes, init=init or ("none" if library else None), values=False
+    )
     network, spec, notes = _inner(made.network)
     if library and init is None:
         notes = ["The weights are random: no figure here depends on them."]

@@ -110,7 +110,7 @@ def declared(reach: Reach, geometry: Geometry, shape: tuple[int, ...]) -> Reach:
             reach = windows(hull(reach, [d]), d, at, ratio=Fraction(1))
             continue
         at = upto(shape[d]).unsqueeze(1) // window.up * window.stride + window.start
-        at = at + upto(window.kernel)
+        at = at + upto(window.kernel_size)
         reach = windows(reach, d, at, ratio=Fraction(window.stride, window.up))
     if reach.shape != shape:  # other channels: each may come from any
         reach = hull(reach, [d for d in range(first) if reach.shape[d] != shape[d]])

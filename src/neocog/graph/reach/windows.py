@@ -71,7 +71,7 @@ def of_convolution(s: Scene) -> Reach:
 def of_pool(s: Scene) -> Reach:
     """The window."""
     x, window = s.first, window_of(s.op)
-    first = len(s.out) - len(window.kernel)
+    first = len(s.out) - len(window.kernel_size)
     for k, (taps, stride, pad, gap) in enumerate(zip(*window, strict=True)):
         places = upto(s.out[first + k]).unsqueeze(1) * stride - pad
         x = windows(x, first + k, places + gap * upto(taps), ratio=Fraction(stride))
@@ -114,7 +114,7 @@ def of_col2im(s: Scene) -> Reach:
         (n + 2 * pad - gap * (taps - 1) - 1) // stride + 1
         for n, taps, stride, pad, gap in zip(sizes, *slid, strict=True)
     ]
-    taps = slid.kernel
+    taps = slid.kernel_size
     x = reshaped(x, (x.shape[0], s.out[1], *taps, *counts))
     x = reshaped(
         permuted(x, (0, 1, 2, 4, 3, 5)),
