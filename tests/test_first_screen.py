@@ -16,7 +16,7 @@ from neocog.first_screen import Command, FirstScreen, Named, option_words, path_
 def test_more_than_five_figures_are_refused() -> None:
     five = tuple(Scalar(title=str(i), value=i) for i in range(5))
     FirstScreen(headline="h", figures=five)
-    with pytest.raises(ValueError, match="at most 5 figures, and 6 came"):
+    with pytest.raises(ValueError, match="at most 5 figures; got 6"):
         FirstScreen(headline="h", figures=(*five, Scalar(title="6", value=6)))
 
 

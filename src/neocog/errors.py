@@ -11,7 +11,7 @@
         ├── Diverged          the loss left the range of numbers, or exploded
         └── TooLarge          the network or batch does not fit into memory
 
-Each message is a sentence each for the rule, what came and what to do. What is not below
+Each message is a sentence each for the rule, what was given and what to do. What is not below
 `NeocogError` is a fault of ours and keeps its traceback.
 """
 
@@ -63,9 +63,9 @@ class ShapeMismatch(ModelError, ValueError):
     """A tensor of another shape than the rule asks for.
 
     Args:
-        message: rule, what came, what to do.
+        message: rule, what was given, what to do.
         expected: the shape asked for, where there is one.
-        actual: the shape that came.
+        actual: the shape that was given.
     """
 
     def __init__(

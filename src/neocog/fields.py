@@ -4,7 +4,7 @@
     size = fields.table("input").integers("size", count=2, low=1, high=65_536)
 
 Every file whose values come from outside is read through this. What does not fit is one sentence:
-the key, what belongs there, what came, what to do.
+the key, what belongs there, what was given, what to do.
 """
 
 from __future__ import annotations
@@ -69,12 +69,12 @@ def _short(value: object) -> str:
 
 
 class Fields:
-    """A table of keys that came from outside, asked key by key.
+    """A table of keys from outside, read key by key.
 
     A default of `...` means that the key must be there.
 
     Args:
-        values: what came; anything that is no mapping with texts as keys is refused.
+        values: the table; anything that is no mapping with texts as keys is refused.
         source: where it is from, as the message shall name it: "`runs/a/model.json`".
         error: the class of the errors.
         advice: what to do, the end of each message.
@@ -130,7 +130,7 @@ class Fields:
         Args:
             name: the key.
             kind: what belongs there.
-            value: what came.
+            value: what was given.
         """
         where = printable(self.under + name)
         raise self.error(

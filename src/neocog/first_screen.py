@@ -128,8 +128,8 @@ class FirstScreen(Jsonable):
         """Hold the number of figures."""
         if len(self.figures) > MOST_FIGURES:
             raise ValueError(
-                f"A first screen has at most {MOST_FIGURES} figures, and {len(self.figures)} "
-                "came. Put the others into a section."
+                f"A first screen has at most {MOST_FIGURES} figures; got {len(self.figures)}. "
+                "Put the others into a section."
             )
 
     def text(self, width: int = WIDTH) -> str:

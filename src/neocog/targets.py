@@ -66,7 +66,7 @@ def target_folder(path: PathLike, *, option: str = "out") -> Path:
 def _mode(path: PathLike, what: str) -> int | None:
     """Of what is there; None where nothing is."""
     if not os.fspath(path):
-        raise UsageError(f"{what}, and an empty name came. Name one, or leave it out.")
+        raise UsageError(f"{what}; got an empty name. Name one, or leave it out.")
     try:
         return os.stat(path).st_mode  # noqa: PTH116 (names may be bad)
     except (FileNotFoundError, NotADirectoryError):

@@ -166,7 +166,7 @@ class ModelSpec(Jsonable):
         """The inverse of `to_json`.
 
         Args:
-            plain: what came.
+            plain: what a file holds.
             source: where it is from, for messages.
 
         Raises:

@@ -86,7 +86,7 @@ def test_line_through_zero_by_hand() -> None:
 
 def test_wrong_use() -> None:
     model = ExactModel(Features())
-    with pytest.raises(UsageError, match=r"below 1, where an image would fold; \[1.5\] came"):
+    with pytest.raises(UsageError, match=r"below 1, where an image would fold; got \[1.5\]"):
         elastic(model, Samples.of(torch.rand(2, 1, 8, 8)), amounts=(1.5,))
     for amounts in ((0.1, 1.0), (0.0, 0.1), ()):
         with pytest.raises(UsageError, match="above 0 and below 1"):

@@ -69,7 +69,7 @@ def test_other_tasks_and_nothing() -> None:
     assert headline(audit(accuracy=0.5, accuracy_ci=(0.4, 0.6))) == (
         "Accuracy 50.0 % (95 % CI 40.0–60.0 %)."
     )
-    assert "nobody knows" in headline(audit())
+    assert "no labels" in headline(audit())
 
 
 def test_a_model_of_one_class_is_no_robust_one() -> None:

@@ -60,7 +60,7 @@ def test_an_untrained_model_is_not_called_robust() -> None:
     found = audit(flipping(2000, 0), accuracy=0.11, accuracy_ci=(0.09, 0.13))
     badge, level, said, detail = opening(found)
     assert (badge, level) == ("Not decided", "open")
-    assert said.startswith("Accuracy is not told from naming one class.")
+    assert said.startswith("Accuracy is not above that of always predicting one class.")
     assert "most frequent class scores 10.0 %" in detail
 
 

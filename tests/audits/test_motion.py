@@ -97,14 +97,14 @@ def test_images_that_are_not_square_are_turned_half_way_round_exactly() -> None:
 
 def test_wrong_use() -> None:
     model = ExactModel(Mean())
-    with pytest.raises(UsageError, match=r"divides 90 degrees.*; 40 came"):
+    with pytest.raises(UsageError, match=r"divides 90 degrees.*; got 40"):
         rotation(model, images(), step=40)
     series = Samples.of(torch.rand(3, 1, 8))
     with pytest.raises(UsageError, match="Only images can be rotated"):
         rotation(model, series)
     with pytest.raises(UsageError, match="Only images can be scaled"):
         scale(model, series)
-    with pytest.raises(UsageError, match=r"are positive; \[0.0\] came"):
+    with pytest.raises(UsageError, match=r"are positive; got \[0.0\]"):
         scale(model, images(), factors=(0.0,))
     with pytest.raises(UsageError, match="a segmenter gives maps"):
         rotation(ExactModel(nn.Identity(), task="segment"), images())

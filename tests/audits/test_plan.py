@@ -226,7 +226,7 @@ def test_a_bound_does_not_switch_on_what_was_switched_off() -> None:
         ({"shift": ("sideways",)}, "`sideways` is no kind of shift"),
         ({"maps": ("crops",)}, "Did you mean `crop`"),
         ({"shift": ("crop",), "maps": ("zeros",)}, "`zeros` is none of crop. Name it in `shift`"),
-        ({"n": 0}, "n=0 came"),
+        ({"n": 0}, "got n=0"),
         ({"budget": 0.0}, "number of seconds above 0, got 0"),
         ({"budget": float("inf")}, "number of seconds above 0, got inf"),
     ],

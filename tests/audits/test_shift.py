@@ -371,7 +371,7 @@ def test_a_regressor_that_never_changes_is_not_given_an_interval_of_shares() -> 
 @pytest.mark.parametrize("max_shift", [0, 8])
 def test_radius_must_fit(max_shift: int) -> None:
     with pytest.raises(
-        UsageError, match=f"from 1 to below the size of the samples; {max_shift} came"
+        UsageError, match=f"from 1 to below the size of the samples; got {max_shift}"
     ):
         shift_consistency(ExactModel(Corner()), noise(), max_shift=max_shift)
 

@@ -188,7 +188,7 @@ def test_A8_a_model_of_series(call, waves: Path) -> None:
         (("--series", "1,64"), "The model takes series of 1 × 64 values"),
         (("--classes", "4"), "has 3 outputs and 4 classes"),
         (("--std", "0"), "the std 0 is not positive. Correct --std"),
-        (("--mean", ".1,.2"), "2 came for 1 channels"),
+        (("--mean", ".1,.2"), "got 2 for 1 channels"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:No weights were given")

@@ -104,7 +104,7 @@ def test_samples_of_data_and_skipped_files(call, conv_run, seven, tmp_path: Path
         ((), "looks at images, and none was given"),
         (("--method", "top-activations"), "looks through data, and none was given"),
         (("nothing.png",), "Explaining needs an image that can be used"),
-        (("digits:test[99999]",), "counted from 0; number 99999 came"),
+        (("digits:test[99999]",), "counted from 0; got number 99999"),
         (("digits[3]",), "named with its split, and `digits[3]` names none"),
         (("digits:test[0]", "--class", "cat"), "`cat` is none"),
         (("digits:test[0]", "--class", "12"), "a number from 0 to 9"),

@@ -121,7 +121,7 @@ def test_an_explanation_decodes_the_images_that_it_shows(folder, decoded, method
     assert some.to_json() == whole.to_json()
     neocog.explain(model, f"{folder}:all[7]", **how)
     assert decoded == [N, 3, 1]
-    with pytest.raises(UsageError, match=f"has {N} samples, counted from 0; number {N} came"):
+    with pytest.raises(UsageError, match=f"has {N} samples, counted from 0; got number {N}"):
         neocog.explain(model, f"{folder}:all[{N}]", **how)
 
 

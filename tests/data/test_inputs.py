@@ -319,25 +319,25 @@ def test_whole_numbers_of_16_bits() -> None:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (FLOATS * 255, r"in \[0, 1\], or uint8 .* float32 from 0 to 255 came. Divide .* x / 255"),
-        (list(FLOATS * 255), r"sample 0: Values .* came. Divide"),
-        (BYTES.astype(np.int64), r"int64 from 0 to 255 came. Divide"),
+        (FLOATS * 255, r"in \[0, 1\], or uint8 .* float32 from 0 to 255. Divide .* x / 255"),
+        (list(FLOATS * 255), r"sample 0: Values .*. Divide"),
+        (BYTES.astype(np.int64), r"int64 from 0 to 255. Divide"),
         ((FLOATS - 0.5) / 0.25, "the model normalizes them itself; .* before Normalize"),
         (FLOATS * float("nan"), "are finite"),
         (
             torch.from_numpy(BYTES),
             r"\(B, C, H, W\); one of \(10, 8, 8, 3\).*permute\(0, 3",
         ),
-        (FLOATS[:, :, :4], r"takes samples of \(3, 8, 8\).*; \(3, 4, 8\) came. Resize"),
+        (FLOATS[:, :, :4], r"takes samples of \(3, 8, 8\).*; got \(3, 4, 8\). Resize"),
         (torch.rand(4, 8, 8), r"one alone is \(C, H, W\); .* by x\[:, None\]"),
-        ((FLOATS, LABELS[:3]), "10 samples and 3 truths came"),
-        ((images(), LABELS[:3]), "10 samples and 3 truths came"),
-        ([], "needs samples; none came"),
-        (FLOATS[:0], "needs samples; none came"),
-        (7, "int came. Give one of them"),
-        ({"a": 1}, "dict came. Give one of them"),
-        ([object()], "Images are tensors .* object came"),
-        (["nothing.png"], r"none came. nothing.png was not used: cannot be read"),
+        ((FLOATS, LABELS[:3]), "10 samples and 3 truths"),
+        ((images(), LABELS[:3]), "10 samples and 3 truths"),
+        ([], "needs samples; got none"),
+        (FLOATS[:0], "needs samples; got none"),
+        (7, "got int. Give one of them"),
+        ({"a": 1}, "got dict. Give one of them"),
+        ([object()], "Images are tensors .* object"),
+        (["nothing.png"], r"got none. nothing.png was not used: cannot be read"),
         (Made(lambda i: {"picture": FLOATS[i]}), "calls its images image.*; this one has picture"),
         (Made(lambda i: 1 // 0), "number 0 fails .*ZeroDivisionError"),
         (list(zip(FLOATS, [[1]] * 9 + [[1, 2]], strict=True)), "of one form for all"),
@@ -363,7 +363,7 @@ def test_a_network_of_which_nothing_is_known_may_take_normalized_values() -> Non
 def test_larger_floats_bring_a_border_where_that_is_of_use() -> None:
     x = torch.rand(2, 3, 12, 12)
     assert as_samples(x, COLOR, larger=True).samples.size == (12, 12)
-    with pytest.raises(DataError, match=r"\(3, 12, 12\) came"):
+    with pytest.raises(DataError, match=r"got \(3, 12, 12\)"):
         as_samples(x, COLOR)
 
 

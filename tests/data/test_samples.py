@@ -45,11 +45,11 @@ def test_batches_hold_a_bounded_number_of_values() -> None:
 
 
 def test_wrong_use() -> None:
-    with pytest.raises(DataError, match="A measurement needs samples; none came"):
+    with pytest.raises(DataError, match="A measurement needs samples; got none"):
         Samples.of(torch.zeros(0, 1, 4, 4))
-    with pytest.raises(DataError, match="2 samples and 3 truths came"):
+    with pytest.raises(DataError, match="2 samples and 3 truths"):
         Samples.of((torch.zeros(2, 1, 4, 4), [0, 1, 2]))
-    with pytest.raises(UsageError, match="n=0 came"):
+    with pytest.raises(UsageError, match="got n=0"):
         Samples.of(torch.zeros(2, 1, 4, 4)).first(0, seed=0)
 
 
@@ -64,7 +64,7 @@ def test_what_is_taken_may_be_written_to() -> None:
 @pytest.mark.parametrize("dtype", [np.int16, np.int64])
 def test_integers_that_nobody_scaled_are_refused(dtype: type) -> None:
     x = np.full((3, 1, 4, 4), 200, dtype)
-    with pytest.raises(DataError, match=r"in \[0, 1\]; u?int\d+ from 200 to 200 came"):
+    with pytest.raises(DataError, match=r"in \[0, 1\]; got u?int\d+ from 200 to 200"):
         Samples.of(x)
     assert len(Samples.of((x // 200, np.zeros(3)))) == 3
 

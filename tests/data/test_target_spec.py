@@ -25,14 +25,14 @@ def test_each_kind_is_told_from_its_numbers_and_no_other_is_taken_for_it(kind):
     assert TargetSpec.of(OF[kind]).kind == kind
     TargetSpec(kind=kind).check(OF[kind], 2)
     for other in set(KINDS) - {kind}:
-        with pytest.raises(DataError, match=f"kind `{kind}`, and `{other}` came"):
+        with pytest.raises(DataError, match=f"kind `{kind}`; got `{other}`"):
             TargetSpec(kind=kind).check(OF[other], 2)
 
 
 def test_several_numbers_a_sample_are_numbers():
     assert TargetSpec.of(np.zeros((2, 3))).kind == "number"
     assert TargetSpec.of(np.zeros((2, 1), np.int64)).kind == "number"
-    with pytest.raises(DataError, match=r"float64 \(2, 4, 4\) came"):
+    with pytest.raises(DataError, match=r"got float64 \(2, 4, 4\)"):
         TargetSpec.of(np.zeros((2, 4, 4)))
     with pytest.raises(DataError, match="Targets are class indices"):
         TargetSpec.of(np.array(["a"]))
@@ -51,7 +51,7 @@ def test_what_does_not_fit():
         TargetSpec(kind="clas")
     with pytest.raises(UsageError, match="Classes name the indices"):
         TargetSpec(kind="number", classes=("a",))
-    with pytest.raises(DataError, match="3 samples and 2 targets came"):
+    with pytest.raises(DataError, match="3 samples and 2 targets"):
         TargetSpec(kind="class").check(OF["class"], 3)
     with pytest.raises(DataError, match=r"Boxes are \(M, 5\)"):
         TargetSpec(kind="boxes", classes=("a",)).check([np.zeros((1, 4))], 1)

@@ -81,7 +81,7 @@ def test_a_function_of_the_answer() -> None:
     one, two = (grad_cam(net, x, layer="5", target=k) for k in (1, 2))
     torch.testing.assert_close(both.maps, one.maps - two.maps)
     assert both.targets == (None, None)
-    with pytest.raises(ShapeMismatch, match=r"one number an image, \(2,\); \(2, 4\) came"):
+    with pytest.raises(ShapeMismatch, match=r"one number an image, \(2,\); got \(2, 4\)"):
         grad_cam(net, x, layer="5", target=lambda out: out)
 
 
@@ -182,15 +182,15 @@ def test_what_cannot_be_explained_says_so() -> None:
         grad_cam(net, x, layer="layer4")
     with pytest.raises(ModelError, match=r"still has rows and columns; that of `9` has the shape"):
         grad_cam(net, x, layer="9")
-    with pytest.raises(UsageError, match="a number from 0 to 3, one an output; 4 came"):
+    with pytest.raises(UsageError, match="a number from 0 to 3, one an output; got 4"):
         grad_cam(net, x, target=4)
-    with pytest.raises(UsageError, match="3 came for 2"):
+    with pytest.raises(UsageError, match="got 3 for 2"):
         grad_cam(net, x, target=[0, 1, 2])
     with pytest.raises(UsageError, match="a whole number, or one an image"):
         grad_cam(net, x, target=1.5)  # type: ignore[arg-type]
     with pytest.raises(ShapeMismatch, match=r"Add the batch axis"):
         grad_cam(net, x[0, 0])
-    with pytest.raises(ShapeMismatch, match=r"one at least; \(0, 3, 8, 8\) came. Give one"):
+    with pytest.raises(ShapeMismatch, match=r"one at least; got \(0, 3, 8, 8\). Give one"):
         grad_cam(net, x[:0])
     with pytest.raises(ModelError, match="has none, or computes without gradients"):
         grad_cam(nn.Sequential(nn.Flatten(), nn.Linear(192, 2)), x)
@@ -272,5 +272,5 @@ def test_many_images_go_through_in_several_batches(target, monkeypatch) -> None:
     torch.testing.assert_close(parts.maps, whole.maps, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(parts.values, whole.values, rtol=1e-4, atol=1e-6)
     assert parts.outputs.shape == whole.outputs.shape
-    with pytest.raises(UsageError, match="6 came"):
+    with pytest.raises(UsageError, match="got 6"):
         grad_cam(net, x, target=[0] * 6)

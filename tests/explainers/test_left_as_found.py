@@ -202,5 +202,5 @@ def test_the_images_are_left_as_they_were(read: str) -> None:
     ids=["feature maps", "backward", "classic"],
 )
 def test_images_that_nobody_scaled_are_refused(look: Callable[[Tensor], Any]) -> None:
-    with pytest.raises(DataError, match=r"in \[0, 1\]; uint8 from 0 to 255 came"):
+    with pytest.raises(DataError, match=r"in \[0, 1\]; got uint8 from 0 to 255"):
         look((drawn() * 300).clamp(0, 255).to(torch.uint8) * (drawn() > 0.02))

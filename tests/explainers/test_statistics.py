@@ -89,7 +89,7 @@ def test_wrong_use() -> None:
 @pytest.mark.parametrize("n", [1, 7])
 def test_images_that_do_not_differ_have_no_statistics(n: int) -> None:
     one = torch.rand(1, 3, 9, 8, generator=torch.Generator().manual_seed(0))
-    with pytest.raises(UsageError, match=rf"images that differ; {n} equal ones came"):
+    with pytest.raises(UsageError, match=rf"images that differ; got {n} equal ones"):
         statistics_of(Samples.of(one.expand(n, -1, -1, -1)))
     other = one.clone()
     other[0, 0, 0, 0] += 1 / 255

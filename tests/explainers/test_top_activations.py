@@ -172,7 +172,7 @@ def test_names_of_files_are_kept_and_all_is_plain() -> None:
 def test_wrong_use() -> None:
     samples = Samples.of(made(2))
     net = nn.Sequential(nn.Conv2d(1, 2, 3))
-    with pytest.raises(UsageError, match="one patch at least; k=0 came"):
+    with pytest.raises(UsageError, match="one patch at least; got k=0"):
         top_patches(net, samples, "0", k=0)
     with pytest.raises(UsageError, match="has the units 0 to 1; 5 was asked for"):
         top_patches(net, samples, "0", units=[5])

@@ -108,5 +108,5 @@ def test_an_empty_name_is_not_the_current_folder(name, tmp_path, monkeypatch):
     assert open_data(".").classes == ("cat", "dog")
     from neocog.verbs.data import data
 
-    with pytest.raises(UsageError, match="an empty name came"):
+    with pytest.raises(UsageError, match="got an empty name"):
         data(name)

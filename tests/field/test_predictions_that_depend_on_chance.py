@@ -152,7 +152,7 @@ def nets(monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.mark.parametrize("kind", CHANCE)
 def test_chance_is_found_and_named(kind: str) -> None:
     make, words = CHANCE[kind]
-    with pytest.raises(ModelError, match=r"asked twice, the outputs .* differ by .*" + words):
+    with pytest.raises(ModelError, match=r"run twice, the outputs .* differ by .*" + words):
         neocog.audit(net(make()), torch.rand(4, 1, 28, 28))
 
 

@@ -26,6 +26,7 @@ KEYS: dict[str, str] = {
     "own_shift_error_border_share": "local_shift_error_border_share",
     "own_rotation_error": "local_rotation_error",
     "one_right": "one_correct",
+    "**/rows/*/right": "correct",
     "gabor/share_above": "fraction_above",
     "samples_turned_scaled_bent": "samples_rotated_scaled_deformed",
     "result/left": "skipped",

@@ -20,7 +20,8 @@ PRIVATE = re.compile(
     r"|behaviours?|neighbour\w*|anticlockwise|learnt|contradictory"
     r"|unmoved|per cent|sub-modules?|short cuts?|(?:model|network)s? from elsewhere"
     r"|learned by heart|hindrances?|barren|figures flatter"
-    r"|places? of data|(?:right|wrong) answers?)\b",
+    r"|places? of data|(?:right|wrong) answers?"
+    r"|came|nobody knows|asked twice)\b",
     re.IGNORECASE,
 )
 """Words with one meaning, each with a term of the field in its place."""

@@ -81,7 +81,7 @@ def test_B2_strides_differ_per_axis_and_tiling() -> None:
 
 
 def test_even_kernel_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"odd kernel; 4×4 came\. Use an odd kernel"):
+    with pytest.raises(UsageError, match=r"odd kernel; got 4×4\. Use an odd kernel"):
         same_padding(4)
     with pytest.raises(UsageError, match="odd kernel"):
         conv(1, 1, kernel_size=(3, 2))

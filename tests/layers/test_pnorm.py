@@ -84,8 +84,8 @@ def test_what_is_no_number_stays_none() -> None:
 
 
 def test_p_below_one_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"p from 1 to infinity; 0.5 came"):
+    with pytest.raises(UsageError, match=r"p from 1 to infinity; got 0.5"):
         PNormPool(0.5, kernel_size=2)
-    with pytest.raises(UsageError, match="nan came"):
+    with pytest.raises(UsageError, match="got nan"):
         p_norm_pool(GRID, math.nan, kernel_size=2)
     assert "p=2, kernel_size=3, stride=None, mean=True" in repr(PNormPool(2, kernel_size=3))

@@ -33,8 +33,8 @@ def test_A12_the_normalized_score_survives_light_and_the_raw_one_does_not() -> N
     found = search(texture(), (36, 52, 20, 38))
     by = {(r.method, r.change): r for r in found.rows}
     for change in ("as it is", "brighter", "less contrast", "darker", "uneven light"):
-        assert by["normalized", change].right, change
-        assert not by["raw", change].right, change
+        assert by["normalized", change].correct, change
+        assert not by["raw", change].correct, change
     assert by["normalized", "as it is"].corner == (36, 20)
     assert by["normalized", "as it is"].score == pytest.approx(1)
     assert by["normalized", "darker"].score == pytest.approx(1, abs=1e-5)
@@ -78,7 +78,7 @@ def test_features_of_a_network_that_checks_its_size() -> None:
     assert model.training
     assert not any(m._forward_hooks for m in model.modules())
     found = search(x, (30, 46, 20, 40), features=features, changes=["as it is", "less contrast"])
-    assert [r.right for r in found.of("features")] == [True, True]
+    assert [r.correct for r in found.of("features")] == [True, True]
     html = page("Templates", found.sections())
     assert "normalized, of features 2 of 2" in html
     json.dumps(found.to_json(), allow_nan=False)
@@ -103,7 +103,7 @@ def test_A12_on_a_real_image(shared: Path) -> None:
         image = Image.open(file).convert("RGB").resize((120, 90))
         x = torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1).float() / 255
         for row in search(x, (30, 60, 40, 75), changes=light).rows:
-            right[row.method] += row.right
+            right[row.method] += row.correct
     assert right["normalized"] == 25  # every image in every light
     assert right["raw"] < 15
 
@@ -122,7 +122,7 @@ class Fixed(nn.Module):
 
 def test_wrong_use() -> None:
     x = texture()
-    with pytest.raises(UsageError, match=r"within its image; \(0, 70, 0, 10\) came for 64×64"):
+    with pytest.raises(UsageError, match=r"within its image; got \(0, 70, 0, 10\) for 64×64"):
         search(x, (0, 70, 0, 10))
     with pytest.raises(ShapeMismatch, match="looked for in one image"):
         search(x[None], (0, 7, 0, 10))
@@ -181,12 +181,12 @@ def test_the_busiest_window_has_the_largest_spread() -> None:
 def test_tiny_images_are_searched(size: tuple[int, int]) -> None:
     x = torch.rand(1, *size, generator=torch.Generator().manual_seed(0))
     found = search(x, busiest(x), changes=["as it is", "turned 12°", "enlarged 1.6"])
-    assert found.of("normalized")[0].right
+    assert found.of("normalized")[0].correct
     assert page("Template", found.sections())
 
 
 def test_images_without_a_place_or_with_values_of_no_use_are_refused() -> None:
-    with pytest.raises(UsageError, match="3 × 3 pixels or more; one of 2 × 9 came"):
+    with pytest.raises(UsageError, match="3 × 3 pixels or more; got one of 2 × 9"):
         busiest(torch.rand(1, 2, 9))
     with pytest.raises(ShapeMismatch, match="series have no templates"):
         busiest(torch.rand(1, 50))
@@ -194,5 +194,5 @@ def test_images_without_a_place_or_with_values_of_no_use_are_refused() -> None:
     x[0, 30, 30] = torch.nan
     with pytest.raises(DataError, match="among finite values"):
         search(x, (2, 9, 2, 12))
-    with pytest.raises(DataError, match="uint8 from 7 to 255 came"):
+    with pytest.raises(DataError, match="uint8 from 7 to 255"):
         search((texture() * 255).round().clamp(0, 255).to(torch.uint8), (2, 9, 2, 12))

@@ -64,7 +64,7 @@ def test_a_method_gives_what_the_function_gives() -> None:
 
 
 def test_what_is_measured_is_said_once() -> None:
-    with pytest.raises(UsageError, match="`shift` came beside a config"):
+    with pytest.raises(UsageError, match="got `shift` beside a config"):
         neocog.audit(small(), torch.rand(4, 1, 12, 12), AuditConfig(n=4), shift="crop")
     with pytest.raises(UsageError, match=r"`corp` is no kind of shift\. Did you mean `crop`"):
         neocog.audit(small(), torch.rand(4, 1, 12, 12), shift="circular, corp")

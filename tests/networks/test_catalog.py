@@ -7,7 +7,7 @@ import torch
 from neocog.errors import UsageError
 from neocog.networks.catalog import NETWORKS, SMALLEST, build, schema
 
-FRAME = {"classes": 4, "channels": 1, "size": (28, 28)}
+FRAME = {"num_classes": 4, "in_channels": 1, "size": (28, 28)}
 
 
 def test_unknown_network_is_refused() -> None:
@@ -30,14 +30,14 @@ def test_unknown_option_is_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "option", "value", "message"),
     [
-        ("convnet", "dropout", "much", r"`dropout` of convnet takes a number; 'much' came"),
-        ("convnet", "dropout", True, r"takes a number; true came\. Its default is 0\.0"),
-        ("resnet20", "width", 1.5, r"takes a whole number; 1\.5 came"),
-        ("resnet20", "width", True, r"takes a whole number; true came"),
-        ("dense", "hidden", 5, r"takes a list of whole numbers; 5 came"),
+        ("convnet", "dropout", "much", r"`dropout` of convnet takes a number; got 'much'"),
+        ("convnet", "dropout", True, r"takes a number; got true\. Its default is 0\.0"),
+        ("resnet20", "width", 1.5, r"takes a whole number; got 1\.5"),
+        ("resnet20", "width", True, r"takes a whole number; got true"),
+        ("dense", "hidden", 5, r"takes a list of whole numbers; got 5"),
         ("dense", "hidden", [5, "a"], r"takes a list of whole numbers"),
         ("dense", "hidden", [5, True], r"takes a list of whole numbers"),
-        ("vgg11", "padding", 0, r"takes a word; 0 came"),
+        ("vgg11", "padding", 0, r"takes a word; got 0"),
         ("vgg11", "padding", "circle", r"`circle` is no padding of vgg11\. Did you mean `circ"),
         (
             "vgg11",
@@ -64,9 +64,9 @@ def test_values_that_lose_nothing_are_taken() -> None:
 @pytest.mark.parametrize(
     ("frame", "came"),
     [
-        ({"size": (23, 28)}, "4 classes, 1 channels, 23×28 pixels came"),
-        ({"classes": 0}, "0 classes"),
-        ({"channels": 0}, "0 channels"),
+        ({"size": (23, 28)}, "4 classes, 1 channels, 23×28 pixels"),
+        ({"num_classes": 0}, "0 classes"),
+        ({"in_channels": 0}, "0 channels"),
     ],
 )
 def test_frames_that_no_network_fits_are_refused(frame: dict, came: str) -> None:

@@ -62,5 +62,5 @@ def test_every_tensor_has_a_name_in_the_released_file() -> None:
 
 
 def test_unknown_member_is_refused() -> None:
-    with pytest.raises(UsageError, match="members 0, 1, 2, 3, 4; 5 came"):
+    with pytest.raises(UsageError, match="members 0, 1, 2, 3, 4; got 5"):
         efficientnet_lite(num_classes=5, in_channels=3, size=(32, 32), member=5)

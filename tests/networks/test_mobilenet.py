@@ -26,10 +26,10 @@ def test_a_small_stem_keeps_four_times_the_samples_and_all_names() -> None:
 
 
 def test_what_cannot_be_built_is_refused() -> None:
-    frame = {"classes": 5, "channels": 3, "size": (32, 32)}
-    with pytest.raises(UsageError, match="versions 1 and 2 here; 3 came"):
+    frame = {"num_classes": 5, "in_channels": 3, "size": (32, 32)}
+    with pytest.raises(UsageError, match="versions 1 and 2 here; got 3"):
         mobilenet(**frame, version=3)
-    with pytest.raises(UsageError, match=r"factor from 0\.1 to 4; 0 came"):
+    with pytest.raises(UsageError, match=r"factor from 0\.1 to 4; got 0"):
         mobilenet(**frame, width=0.0)
     with pytest.raises(UsageError, match="the last map is 1×1"):
         mobilenet(**frame, stem="published", padding="reflect")

@@ -43,7 +43,7 @@ def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
 
 def test_contracts_that_do_not_fit_are_refused() -> None:
     few = replace(CONTRACT, input=replace(SIGNAL, mean=(0.1,)))
-    with pytest.raises(ModelError, match="3 channels, 1 means and 3 deviations came"):
+    with pytest.raises(ModelError, match="got 3 channels, 1 means and 3 standard deviations"):
         SpecifiedNetwork(nn.Identity(), few)
     for bad in (0.0, -1.0, float("nan"), float("inf")):
         flat = replace(CONTRACT, input=replace(SIGNAL, std=(0.5, bad, 0.5)))

@@ -75,7 +75,7 @@ def test_gray_images_give_the_features_of_three_equal_channels(whole: Loaded) ->
     assert len(found.notes) == 2
     assert found.spec.input.mean == whole.spec.input.mean[:1]
     x = torch.randn(1, 1, 96, 96)
-    with pytest.raises(UsageError, match="3 channels or 1; 2 came"):
+    with pytest.raises(UsageError, match="3 channels or 1; got 2"):
         load_pretrained(NAME, in_channels=2)
     with torch.no_grad():
         one, three = found.network.features(x), whole.network.features(x.expand(-1, 3, -1, -1))

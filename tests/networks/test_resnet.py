@@ -87,12 +87,12 @@ def test_stems() -> None:
 
 
 def test_unknown_depth_is_refused() -> None:
-    with pytest.raises(UsageError, match="has 18, 34, 50, 101, 152 layers; 20 came"):
+    with pytest.raises(UsageError, match="has 18, 34, 50, 101, 152 layers; got 20"):
         resnet(num_classes=5, in_channels=1, size=(32, 32), depth=20)
 
 
 def test_reflection_on_a_map_of_one_pixel_is_refused() -> None:
-    frame = {"classes": 5, "channels": 1, "padding": "reflect", "stem": "published"}
+    frame = {"num_classes": 5, "in_channels": 1, "padding": "reflect", "stem": "published"}
     with pytest.raises(UsageError, match=r"images of 32×32 end at 1×1\. Take stem=small"):
         resnet(size=(32, 32), **frame)
     assert resnet(size=(33, 33), **frame).eval()(torch.zeros(1, 1, 33, 33)).shape == (1, 5)

@@ -33,7 +33,7 @@ def test_shortcut_B_adds_two_convolutions_with_norms() -> None:
 
 def test_other_depths_are_refused() -> None:
     for depth in (2, 18, 21):
-        with pytest.raises(UsageError, match=rf"6n \+ 2 layers .*; {depth} came"):
+        with pytest.raises(UsageError, match=rf"6n \+ 2 layers .*; got {depth}"):
             resnet_cifar(num_classes=10, in_channels=3, size=(32, 32), depth=depth)
 
 

@@ -59,7 +59,7 @@ def test_published_head() -> None:
 
 
 def test_unknown_depth_is_refused() -> None:
-    with pytest.raises(UsageError, match="has 11, 13, 16, 19 layers; 17 came"):
+    with pytest.raises(UsageError, match="has 11, 13, 16, 19 layers; got 17"):
         vgg(num_classes=5, in_channels=1, size=(32, 32), depth=17)
 
 

@@ -114,7 +114,7 @@ def test_a_network_that_only_a_library_has_is_trained_and_opened_again(
     x = torch.rand(2, *trained.spec.input.shape)
     with torch.no_grad():
         assert torch.equal(neocog.load(tmp_path / "run").module(x), trained.module(x))
-    with pytest.raises(UsageError, match=r"takes color images, 3 channels; 1 came"):
+    with pytest.raises(UsageError, match=r"takes color images, 3 channels; got 1"):
         build("timm:tiny", num_classes=2, in_channels=1, size=(28, 28))
 
 

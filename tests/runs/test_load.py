@@ -114,16 +114,16 @@ def test_arrays_are_numbers_too(stranger: str) -> None:
 
 
 @pytest.mark.parametrize(("told", "error", "message"), [
-    ({"mean": ()}, UsageError, r"`mean` is one number a channel, .* 0 came for 1"),
+    ({"mean": ()}, UsageError, r"`mean` is one number a channel, .* 0 for 1"),
     ({"size": None}, UsageError, r"needs an input size, .* Give --size C,H,W"),
     ({"size": (28,)}, UsageError, r"C,H,W, or C,N of a series, whole numbers from 1; got \(28,\)"),
     ({"size": (1, 0, 28)}, UsageError, r"whole numbers from 1"),
-    ({"mean": (0.1, 0.2)}, UsageError, r"`mean` is one number a channel, .* 2 came for 1"),
+    ({"mean": (0.1, 0.2)}, UsageError, r"`mean` is one number a channel, .* 2 for 1"),
     ({"mean": (123.7,)}, UsageError, r"of pixels in 0…255 it is 123\.7/255 = 0\.485"),
     ({"std": (0.0,)}, UsageError, r"std 0 is not positive"),
     ({"classes": 9}, ModelError, r"has 10 outputs and 9 classes"),
-    ({"classes": ["a"] * 10}, UsageError, r"name of its own, .* `a` is there twice"),
-    ({"classes": ["a"]}, UsageError, r"two at least; 1 came"),
+    ({"classes": ["a"] * 10}, UsageError, r"name of its own, .* `a` is listed twice"),
+    ({"classes": ["a"]}, UsageError, r"two at least; got 1"),
     ({"classes": "/no/such/file"}, UsageError, r"one a line, is a regular file; `/no/such/file` d"),
     ({"task": "clasify"}, UsageError, r"Did you mean `classify`"),
     ({"task": "segment"}, ModelError, r"returns \(B, K, H, W\); .* \(2, 10\)"),

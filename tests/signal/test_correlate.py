@@ -253,11 +253,11 @@ def test_wrong_use() -> None:
         correlate(x, k, method="fast")
     with pytest.raises(ShapeMismatch, match="one axis for series and two for images"):
         correlate(torch.zeros(4, 4, 4), torch.zeros(2, 2, 2))
-    with pytest.raises(ShapeMismatch, match=r"lies wholly on the signal; one of \(5, 2\) came"):
+    with pytest.raises(ShapeMismatch, match=r"lies wholly on the signal; got one of \(5, 2\)"):
         convolve(x, torch.zeros(5, 2))
     with pytest.raises(UsageError, match="`best` is no way of matching"):
         match(x[None], k[None], how="best")
-    with pytest.raises(UsageError, match="one that is the same everywhere came"):
+    with pytest.raises(UsageError, match="one that is the same everywhere"):
         match(x[None], torch.ones(1, 2, 2))
     with pytest.raises(ShapeMismatch, match="has the channels of the image"):
         match(torch.zeros(3, 4, 4), torch.zeros(1, 2, 2))

@@ -67,7 +67,7 @@ def test_the_sinc_passes_what_the_stride_holds(stride: int) -> None:
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_a_kernel_has_a_tap(name: str) -> None:
-    with pytest.raises(UsageError, match=r"one tap at least; 0 came"):
+    with pytest.raises(UsageError, match=r"one tap at least; got 0"):
         KERNELS[name](0)
 
 
@@ -136,9 +136,9 @@ def test_the_response_of_many_kernels_is_that_of_each() -> None:
 
 
 def test_wrong_use_of_kernels() -> None:
-    with pytest.raises(UsageError, match="a width above 0; sigma=0 came"):
+    with pytest.raises(UsageError, match="a width above 0; got sigma=0"):
         gaussian(0)
     with pytest.raises(UsageError, match="a wavelength, a width and an aspect above 0"):
         gabor(5, wavelength=0, sigma=1)
-    with pytest.raises(UsageError, match=r"as many frequencies as the kernel has taps; \[4\] came"):
+    with pytest.raises(UsageError, match=r"as many frequencies as the kernel has taps; got \[4\]"):
         frequency_response(binomial(5), 4)

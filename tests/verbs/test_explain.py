@@ -72,7 +72,7 @@ def test_series_segmenters_regressors_and_patches() -> None:
     assert found.figures["target"] == "output 1"
     total = float(np.sum(found.figures["images"][0]["map"]))
     assert total == pytest.approx(float((two(x)[0, 1] - two[3].bias[1]).detach()), rel=1e-4)
-    with pytest.raises(UsageError, match="2 outputs, counted from 0; number 2 came"):
+    with pytest.raises(UsageError, match="2 outputs, counted from 0; got number 2"):
         neocog.explain(two, x, task="regress", target=2)
 
 
@@ -187,13 +187,13 @@ def test_what_cannot_be_explained_says_so() -> None:
         neocog.explain(net, "seven.png")
     with pytest.raises(UsageError, match="Add the missing axes"):
         neocog.explain(net, x[0, 0])
-    with pytest.raises(DataError, match=r"int64 from 9 to 9 came. Divide"):
+    with pytest.raises(DataError, match=r"int64 from 9 to 9. Divide"):
         neocog.explain(net, np.full((1, 3, 8, 8), 9))
-    with pytest.raises(UsageError, match=r"n = -1 came. Give 1 or more"):
+    with pytest.raises(UsageError, match=r"got n = -1. Give 1 or more"):
         neocog.explain(net, x, n=-1)
     with pytest.raises(UsageError, match=r"got `clasify`. Did you mean `classify`"):
         neocog.explain(net, x, task="clasify")
-    with pytest.raises(UsageError, match="counted from 0; number -1 came"):
+    with pytest.raises(UsageError, match="counted from 0; got number -1"):
         neocog.explain(net, x, task="regress", target=-1)
     with pytest.raises(UsageError, match="must be known, and a module does not say it"):
         neocog.explain(net, method="activation-maximization")
@@ -247,9 +247,9 @@ def test_grays_without_an_axis_of_channels_are_no_series() -> None:
     for given in ({"images": grays}, {"data": grays}):
         with pytest.raises(UsageError, match=r"takes images, \(B, C, H, W\); .* x\[:, None\]"):
             neocog.explain(gray, **given)
-        with pytest.raises(UsageError, match=r"takes images, \(B, C, H, W\); .* came"):
+        with pytest.raises(UsageError, match=r"takes images, \(B, C, H, W\); got .*"):
             neocog.explain(model(), **given)
-    with pytest.raises(UsageError, match=r"takes series, \(B, C, N\); \(1, 2, 8, 8\) came"):
+    with pytest.raises(UsageError, match=r"takes series, \(B, C, N\); got \(1, 2, 8, 8\)"):
         neocog.explain(Series(), drawn(1, 2, 8, 8))
     assert neocog.explain(gray, grays[:, None], sanity_checks=False).figures["grid"] == [8, 8]
 

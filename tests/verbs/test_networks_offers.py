@@ -24,5 +24,5 @@ def test_every_network_is_offered_with_its_numbers() -> None:
 @pytest.mark.parametrize("size", [(3, 32), (3, 12, 32), (0, 32, 32), (3, 32, 32, 1)])
 def test_sizes_that_do_not_fit_are_refused(size: tuple[int, ...]) -> None:
     came = ",".join(map(str, size))
-    with pytest.raises(UsageError, match=f"{came} came. Give it like 3,32,32"):
+    with pytest.raises(UsageError, match=f"got {came}. Give it like 3,32,32"):
         networks(size=size)

@@ -135,11 +135,11 @@ def test_layers_that_change_nothing_are_left_out_of_the_table() -> None:
     ("model", "size", "said"),
     [
         ("resnet5", (3, 32, 32), "`resnet5` is no network, run folder or file. Did you mean"),
-        ("resnet50", None, "counted for images of one size; none came"),
-        ("resnet50", (3, 224), "3×224 came. Give --size C,H,W"),
+        ("resnet50", None, "counted for images of one size; got none"),
+        ("resnet50", (3, 224), "got 3×224. Give --size C,H,W"),
         ("torch.nn:Flatten", None, "does not say its own. Give --size C,H,W"),
-        (nn.Flatten(), (3,), "channels and at least one axis, whole numbers from 1; 3 came"),
-        (nn.Flatten(), (0, 8, 8), "0×8×8 came"),
+        (nn.Flatten(), (3,), "channels and at least one axis, whole numbers from 1; got 3"),
+        (nn.Flatten(), (0, 8, 8), "got 0×8×8"),
     ],
 )
 def test_wrong_use(model: object, size: tuple | None, said: str) -> None:

@@ -42,7 +42,7 @@ def test_a_bare_module_without_data_needs_a_size() -> None:
 
 
 def test_samples_of_another_size_are_refused() -> None:
-    with pytest.raises(DataError, match=r"takes samples of .*; \(1, 8, 8\) came. Resize them"):
+    with pytest.raises(DataError, match=r"takes samples of .*; got \(1, 8, 8\). Resize them"):
         opened(small_model(), torch.rand(2, 1, 8, 8))
 
 

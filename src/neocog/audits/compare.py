@@ -71,10 +71,10 @@ def compare(first: Shift, second: Shift, *, seed: int = 0) -> Compared:
     if (first.mode, first.n, first.max_shift) != (second.mode, second.n, second.max_shift):
         raise UsageError(
             "Two models are compared on the same samples and shifts; "
-            f"{first.n} samples under {first.mode} shifts up to {first.max_shift:g} "
+            f"got {first.n} samples under {first.mode} shifts up to {first.max_shift:g} "
             f"{nouns(first.axes).units} and "
             f"{second.n} under {second.mode} up to {second.max_shift:g} "
-            f"{nouns(second.axes).units} came. "
+            f"{nouns(second.axes).units}. "
             "Audit both with the same options."
         )
     shares = first.unit == "%"

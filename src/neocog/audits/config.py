@@ -75,7 +75,7 @@ class AuditConfig:
             )
         if self.n is not None and self.n < 1:
             raise UsageError(
-                f"A measurement looks at one sample at least; n={self.n} came. Leave it out."
+                f"A measurement looks at one sample at least; got n={self.n}. Leave it out."
             )
         if self.budget is not None and not 0 < self.budget < float("inf"):
             raise UsageError(

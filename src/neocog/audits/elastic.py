@@ -188,7 +188,7 @@ def elastic(
     if not amounts or min(amounts) <= 0 or max(amounts) >= 1:
         raise UsageError(
             f"The slope of a displacement is above 0 and below 1, where an image would fold; "
-            f"{list(amounts)} came. Take 0.02 to 0.2."
+            f"got {list(amounts)}. Take 0.02 to 0.2."
         )
     n, size, kind = len(data), (data.size[0], data.size[1]), kind_of(model.task)
     step = batch_of(data, batch)

@@ -75,7 +75,7 @@ def headline(audit: Audit) -> str:
     s = leading(audit)
     if s is None:
         if audit.accuracy is None or audit.accuracy_ci is None:
-            return "No shifts were measured, and nobody knows the classes of these samples."
+            return "Nothing measured: no shifts, and these samples have no labels for an accuracy."
         low, high = audit.accuracy_ci
         return f"Accuracy {flipped(audit.accuracy)} % (95 % CI {_range(low, high)})."
     low, high = s.consistency_ci
@@ -91,7 +91,7 @@ def headline(audit: Audit) -> str:
     if s.largest_class == 1:
         return f"Not decided: all predictions are of one class. {sentence}"
     if no_better_than_chance(audit):
-        return f"Not decided: accuracy is not told from naming one class. {sentence}"
+        return f"Not decided: accuracy is not above that of always predicting one class. {sentence}"
     if low > ROBUST:
         return f"Not shift-robust: {sentence}"
     if high <= ROBUST:

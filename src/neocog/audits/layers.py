@@ -135,7 +135,7 @@ def layer_errors(
     if model.size is not None and tuple(model.size) != tuple(data.size):
         raise UsageError(
             f"Layers are looked at with samples of the size that the model takes, {model.size}; "
-            f"{data.size} came. Open the data with that size."
+            f"got {data.size}. Open the data with that size."
         )
     max_shift = max(2, min(data.size) // 8) if max_shift is None else max_shift
     sums: dict[str, _Sums] = {}

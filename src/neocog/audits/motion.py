@@ -149,7 +149,7 @@ def _exact(result: Sweep) -> str:
 def _curve(result: Sweep, title: str, x_label: str, note: str) -> Curve:
     lines = {"same prediction": result.agreement, "interpolation round trip": result.floor}
     if result.accuracy:
-        lines["right"] = result.accuracy
+        lines["correct"] = result.accuracy
     many = f"{result.n:,} sample{'' if result.n == 1 else 's'}"
     return Curve(
         title=title,
@@ -254,11 +254,11 @@ def rotation(
     model, data = measured(model, data)
     if not step > 0 or 90 % step:
         raise UsageError(
-            f"The step of an angle divides 90 degrees, so that quarter turns are exact; {step:g} "
-            "came. Take 15 or 30."
+            f"The step of an angle divides 90 degrees, so that quarter turns are exact; "
+            f"got {step:g}. Take 15 or 30."
         )
     if len(data.size) != 2:
-        raise UsageError("Only images can be rotated; series came. Leave the rotation out.")
+        raise UsageError("Only images can be rotated; got series. Leave the rotation out.")
     square = data.size[0] == data.size[1]
     angles = [step * i for i in range(round(360 / step) + 1)]
     angles = [a for a in angles if square or a % 180 == 0 or a % 90]
@@ -309,9 +309,9 @@ def scale(
     """
     model, data = measured(model, data)
     if len(data.size) != 2:
-        raise UsageError("Only images can be scaled; series came. Leave the scale out.")
+        raise UsageError("Only images can be scaled; got series. Leave the scale out.")
     if not factors or min(factors) <= 0:
-        raise UsageError(f"Factors of a scale are positive; {list(factors)} came. Take 0.5 to 2.")
+        raise UsageError(f"Factors of a scale are positive; got {list(factors)}. Take 0.5 to 2.")
     motions = [(f, None if f == 1 else Warp(scale=f, border=border)) for f in factors]
     result = sweep(
         model, data, motions, seed=seed, batch=batch, unshifted=unshifted, progress=progress

@@ -119,12 +119,12 @@ class Movable:
         if any(m < n for m, n in zip(data.size, size, strict=True)):
             raise UsageError(
                 f"Samples must be as large as the model takes them, {size}, or larger; "
-                f"{data.size} came. Open the data with that size."
+                f"got {data.size}. Open the data with that size."
             )
         if mode in ("circular", "subpixel") and 2 * reach >= min(size):
             raise UsageError(
                 f"Circular shifts by more than half of the samples come round from the other side; "
-                f"a max_shift of {reach} came, for {'×'.join(map(str, size))}. Give a smaller one."
+                f"got a max_shift of {reach}, for {'×'.join(map(str, size))}. Give a smaller one."
             )
         self.reach = reach
         self.reflected = mode == "crop" and int(spare.min()) < reach

@@ -126,7 +126,7 @@ def parse_bound(text: str) -> Bound:
         )
         raise UsageError(
             f"A bound is KEY OP NUMBER, with one of {', '.join(_OPERATORS)} and a finite number; "
-            f"{short_repr(text)} came. {hint}"
+            f"got {short_repr(text)}. {hint}"
         )
     return Bound(tuple(match[1].split(".")), match[2], number)
 

@@ -236,7 +236,7 @@ class Shifting:
         if not 1 <= max_shift < min(size):
             raise UsageError(
                 f"`max_shift` is a number of {nouns(len(size)).units} from 1 to below "
-                f"the size of the samples; {max_shift} came, for {'×'.join(map(str, size))}. "
+                f"the size of the samples; got {max_shift}, for {'×'.join(map(str, size))}. "
                 "Give a smaller one."
             )
         if mode == "subpixel":

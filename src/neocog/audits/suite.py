@@ -83,7 +83,7 @@ def audit_model(
     black_box = black_box or (isinstance(model, Model) and model.black_box)
     if black_box and precision != "float32":
         raise UsageError(
-            f"A black box computes as its file says; `precision={precision}` came. "
+            f"A black box computes as its file says; got `precision={precision}`. "
             "Leave it out, or audit the network that the file was made of."
         )
     truths = data.y

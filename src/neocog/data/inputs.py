@@ -255,7 +255,7 @@ def _channels_first(x: np.ndarray, tensor: bool, takes: InputSpec | None) -> np.
         return np.moveaxis(x, 3, 1)
     if x.shape[3] in known:
         raise DataError(
-            f"Tensors of images are (B, C, H, W); one of {tuple(x.shape)} came. Move the channels "
+            f"Tensors of images are (B, C, H, W); got one of {tuple(x.shape)}. Move the channels "
             "to the front, x.permute(0, 3, 1, 2)."
         )
     return x  # of as many channels as a network takes that nothing is known of
@@ -290,15 +290,15 @@ def _rows(data: Any, axes: int) -> Rows:
             x = list(x)
         elif isinstance(x, Tensor) and single and x.shape[0] not in (1, 3):
             raise DataError(
-                f"Images are (B, C, H, W), and one alone is (C, H, W); a tensor of {tuple(x.shape)}"
-                " came. Gray ones get their axis of channels by x[:, None]."
+                f"Images are (B, C, H, W), and one alone is (C, H, W); got a tensor of "
+                f"{tuple(x.shape)}. Gray ones get their axis of channels by x[:, None]."
             )
         else:
             x, y = [x], None if y is None else [y]
     if y is not None:
         if len(x) != len(y):
             raise DataError(
-                f"Every sample has one truth; {len(x)} samples and {len(y)} truths came. Give as "
+                f"Every sample has one truth; got {len(x)} samples and {len(y)} truths. Give as "
                 "many, or None."
             )
         x = list(zip(x, y, strict=True))
@@ -363,7 +363,7 @@ def _labels(labels: Sequence[Any]) -> np.ndarray | None:
         return truths([-1 if label is None else label for label in plain])
     except ValueError as e:
         raise DataError(
-            "Labels are one number or word a sample, of one form for all; those that came differ. "
+            "Labels are one number or word a sample, of one form for all; got several forms. "
             "Give class indices, or leave them out."
         ) from e
 
@@ -381,7 +381,7 @@ def _check_size(samples: Samples, takes: InputSpec | None, larger: bool) -> None
     if given != wanted and not (fits and given[0] == wanted[0]):
         raise DataError(
             f"The model takes samples of {wanted}, (C, H, W), and floats are taken as they are; "
-            f"{given} came. Resize them, or give uint8 tensors, PIL images or paths, which are "
+            f"got {given}. Resize them, or give uint8 tensors, PIL images or paths, which are "
             "resized as the model says."
         )
 
@@ -399,4 +399,4 @@ def _of_sizes(name: str, one: tuple[int, ...], other: tuple[int, ...], *, known:
 
 
 def _nothing(why: str = "") -> DataError:
-    return DataError(f"A measurement needs samples; none came. {why or 'Give some.'}")
+    return DataError(f"A measurement needs samples; got none. {why or 'Give some.'}")

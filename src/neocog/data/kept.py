@@ -72,7 +72,7 @@ def read_rows(folder: Path, shape: tuple[int, ...]) -> tuple[dict[str, Any], dic
     meta, arrays = read_arrays(folder)
     x = arrays.get("x")
     if x is None or x.shape != shape or x.dtype not in (np.uint8, np.uint16):
-        raise DataError(f"Pixels of the shape {shape} are kept here, and others came.")
+        raise DataError(f"Pixels of the shape {shape} are kept here; got others.")
     return dict(meta.values), arrays
 
 

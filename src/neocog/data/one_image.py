@@ -56,7 +56,7 @@ def array_of(item: object, takes: InputSpec | None, *, axes: int = 2) -> np.ndar
     if is_image_object(item):
         x = _of_pil(item)
     elif not isinstance(item, (Tensor, np.ndarray)):
-        raise DataError(f"{RULE}; {type(item).__name__} came. Give one of these.")
+        raise DataError(f"{RULE}; got {type(item).__name__}. Give one of these.")
     elif axes == 1:
         return _series(item)
     else:
@@ -99,12 +99,12 @@ def check_range(x: np.ndarray, takes: InputSpec | None) -> np.ndarray:
     if x.dtype == bool:
         return x.astype(np.uint8) * np.uint8(255)
     if x.dtype.kind not in "fiu":
-        raise DataError(f"{RULE}; an array of {x.dtype} came. Give one of these.")
+        raise DataError(f"{RULE}; got an array of {x.dtype}. Give one of these.")
     low, high = float(x.min()), float(x.max())
     if low >= -SLACK and high <= 1 + SLACK:
         inside = x if low >= 0 and high <= 1 else np.clip(x, 0, 1)
         return inside.astype(np.float32, copy=False)
-    given = f"{x.dtype} from {low:.4g} to {high:.4g} came"
+    given = f"{x.dtype} from {low:.4g} to {high:.4g}"
     if not np.isfinite([low, high]).all():
         raise DataError(f"Values of images are finite, in [0, 1]; {given}. Mend what makes them.")
     if low >= 0 and high > 1:
@@ -145,7 +145,7 @@ def _series(item: Tensor | np.ndarray) -> np.ndarray:
     x = plain_array(item)
     if x.ndim != 2 or x.dtype.kind not in "fiub":
         raise DataError(
-            f"A series is (C, N), channels and samples; {x.dtype} of {x.shape} came. Add the "
+            f"A series is (C, N), channels and samples; got {x.dtype} of {x.shape}. Add the "
             "missing axis, as x[None]."
         )
     return x.astype(np.float32)
@@ -173,7 +173,7 @@ def _channels_last(item: Tensor | np.ndarray, takes: InputSpec | None) -> np.nda
         if isinstance(item, Tensor)
         else ("Reorder its axes")
     )
-    raise DataError(f"{RULE}; a {given} came. {hint}, or give one of these.")
+    raise DataError(f"{RULE}; got a {given}. {hint}, or give one of these.")
 
 
 def _fitted(x: np.ndarray, takes: InputSpec | None) -> np.ndarray:
@@ -182,7 +182,7 @@ def _fitted(x: np.ndarray, takes: InputSpec | None) -> np.ndarray:
         return x
     if x.shape[2] != takes.channels and {x.shape[2], takes.channels} != {1, 3}:
         raise DataError(
-            f"The model takes images of {takes.channels} channels; one of {x.shape[2]} came. "
+            f"The model takes images of {takes.channels} channels; got one of {x.shape[2]}. "
             "Choose those that it takes."
         )
     if x.dtype != np.float32:

@@ -235,7 +235,7 @@ def _build(
 
 def _check(path: Path, text: str) -> None:
     if not text.strip():  # `Path("")` is the current folder, as an unset variable of a shell is
-        raise UsageError("DATA names a folder or a file, and an empty name came. Name one.")
+        raise UsageError("DATA names a folder or a file; got an empty name. Name one.")
     try:
         if path.exists():
             return

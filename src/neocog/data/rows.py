@@ -75,7 +75,7 @@ def rows_of(data: Any, *, axes: int = 2) -> Rows:
         return Rows(None, None, lambda: _streamed(data, axes), _classes(data))
     raise DataError(
         "DATA is a path, a tensor, an array, PIL images, a Dataset, a DataLoader or a list of "
-        f"these; {type(data).__name__} came. Give one of them."
+        f"these; got {type(data).__name__}. Give one of them."
     )
 
 

@@ -76,10 +76,10 @@ class Samples:
             DataError: there are none, or truths of another number.
         """
         if not len(self):
-            raise DataError("A measurement needs samples; none came. Take another split.")
+            raise DataError("A measurement needs samples; got none. Take another split.")
         if self.y is not None and len(self.y) != len(self.x):
             raise DataError(
-                f"Every sample has one truth; {len(self.x)} samples and {len(self.y)} truths came. "
+                f"Every sample has one truth; got {len(self.x)} samples and {len(self.y)} truths. "
                 "Give as many, or None."
             )
         return self
@@ -131,7 +131,7 @@ class Samples:
         """
         if n is not None and n < 1:
             raise UsageError(
-                f"A measurement looks at one sample at least; n={n} came. Leave it out."
+                f"A measurement looks at one sample at least; got n={n}. Leave it out."
             )
         rows = drawn_rows(len(self.x), None, seed=seed)
         if self.order is not None:
@@ -174,7 +174,7 @@ def in_range(x: Tensor) -> Tensor:
     if least < 0 or most > 1:
         name = str(x.dtype).removeprefix("torch.")
         raise DataError(
-            f"Values of images and series are in [0, 1]; {name} from {least} to {most} came. "
+            f"Values of images and series are in [0, 1]; got {name} from {least} to {most}. "
             "Divide by the largest that there can be, such as x / 255, or give uint8."
         )
     return x
@@ -197,7 +197,7 @@ def check_batch(size: int) -> None:
     if size < 1:
         raise UsageError(
             f"`batch_size` is the number of samples that go through a model at once, from 1 up; "
-            f"{size} came. Leave it out to have it chosen."
+            f"got {size}. Leave it out to have it chosen."
         )
 
 

@@ -239,7 +239,7 @@ def _remarks(
         some = _counted(across, "image lies", "images lie")
         remarks.append(f"{some} in several splits: held-out figures are a little optimistic.")
     if not pile.classes:
-        return [*remarks, "No class folders: nobody knows what these images show."]
+        return [*remarks, "No class folders: these images have no labels."]
     present = [k for k, column in enumerate(zip(*counts.values(), strict=True)) if sum(column)]
     if len(present) < 2 and not pile.part:
         remarks.append("All samples are of one class: there is nothing to learn from them.")

@@ -3,9 +3,9 @@
 A source states it once; a task names the kinds that it learns from (`tasks.task.Task.targets`), and
 what needs targets requires a kind instead of inspecting arrays.
 
-    class    index of a class, int64 (N,); -1 where nobody knows
+    class    index of a class, int64 (N,); -1 where it is unknown
     number   one number or several, float (N,) or (N, M)
-    mask     index of a class for each pixel, integers (N, H, W); -1 where nobody knows
+    mask     index of a class for each pixel, integers (N, H, W); -1 where it is unknown
     boxes    corners and class of any number of objects, for each sample float (M, 5)
     none     nothing: images without labels
 """
@@ -58,7 +58,7 @@ class TargetSpec(Jsonable):
             )
         if self.classes and self.kind in ("number", "none"):
             raise UsageError(
-                f"Classes name the indices of classes, masks and boxes; {len(self.classes)} came "
+                f"Classes name the indices of classes, masks and boxes; got {len(self.classes)} "
                 f"with targets of kind `{self.kind}`. Leave them out."
             )
 
@@ -86,7 +86,7 @@ class TargetSpec(Jsonable):
             return cls(kind="number")
         raise DataError(
             "Targets are class indices (N,), numbers (N,) or (N, M), masks of class indices "
-            f"(N, H, W), or boxes; {targets.dtype} {targets.shape} came. Convert them."
+            f"(N, H, W), or boxes; got {targets.dtype} {targets.shape}. Convert them."
         )
 
     def check(self, targets: Targets, n: int) -> None:
@@ -102,14 +102,14 @@ class TargetSpec(Jsonable):
         actual = type(self).of(targets)
         if actual.kind != self.kind:
             raise DataError(
-                f"These samples have targets of kind `{self.kind}`, and `{actual.kind}` came. "
+                f"These samples have targets of kind `{self.kind}`; got `{actual.kind}`. "
                 "Give one of a kind to every sample."
             )
         if targets is None:
             return
         if len(targets) != n:
             raise DataError(
-                f"Every sample has one target; {n} samples and {len(targets)} targets came. "
+                f"Every sample has one target; got {n} samples and {len(targets)} targets. "
                 "Give as many, or none."
             )
         if self.classes:
@@ -118,7 +118,7 @@ class TargetSpec(Jsonable):
             if low < -1 or high >= len(self.classes):
                 raise DataError(
                     f"An index of a class is from 0 to {len(self.classes) - 1}, or -1 where it is "
-                    f"unknown; {low} to {high} came. Count from 0, or name more classes."
+                    f"unknown; got {low} to {high}. Count from 0, or name more classes."
                 )
 
 
@@ -130,6 +130,6 @@ def _indices(targets: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
         if box.ndim != 2 or box.shape[1] != 5:
             raise DataError(
                 "Boxes are (M, 5): left, top, right, bottom in pixels, and the class; "
-                f"{box.shape} came."
+                f"got {box.shape}."
             )
     return np.concatenate([box[:, 4] for box in targets]) if len(targets) else np.zeros(0)

@@ -322,8 +322,8 @@ def _statistics(
 def _fits(kind: Statistics, size: tuple[int, ...], channels: int) -> None:
     if kind.size != size or len(kind.mean) != channels:
         raise ShapeMismatch(
-            "Statistics are of images of the size that the model takes; those of "
-            f"{len(kind.mean)} channels, {kind.size}, came for {channels}, {size}. "
+            "Statistics are of images of the size that the model takes; got those of "
+            f"{len(kind.mean)} channels, {kind.size}, for {channels}, {size}. "
             "Measure them on data of that size.",
             expected=(channels, *size),
             actual=(len(kind.mean), *kind.size),
@@ -334,6 +334,6 @@ def _check(climb: AscentConfig) -> None:
     if climb.steps < 1 or climb.seeds < 1 or climb.views < 1 or not climb.contrast > 0:
         raise UsageError(
             "A climb has at least one step, one seed, one view, and a contrast above 0; "
-            f"{climb.steps}, {climb.seeds}, {climb.views} and {climb.contrast} came. "
+            f"got {climb.steps}, {climb.seeds}, {climb.views} and {climb.contrast}. "
             "Give such, or leave them out."
         )

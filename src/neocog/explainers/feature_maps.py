@@ -198,7 +198,7 @@ def _one(x: Tensor) -> Tensor:
         return x[None]
     raise ShapeMismatch(
         "Feature maps are of one sample, (C, H, W) or (1, C, H, W), of a series (C, N); "
-        f"{tuple(x.shape)} came. Take one of the batch.",
+        f"got {tuple(x.shape)}. Take one of the batch.",
         expected=(3,),
         actual=tuple(x.shape),
     )

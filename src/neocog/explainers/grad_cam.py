@@ -226,7 +226,7 @@ def as_input(model: nn.Module, x: Tensor) -> Tensor:
         hint = "Add the batch axis with x[None]" if len(x) else "Give one"
         raise ShapeMismatch(
             "Images are (B, C, H, W) and series (B, C, N), one at least; "
-            f"{tuple(x.shape)} came. {hint}.",
+            f"got {tuple(x.shape)}. {hint}.",
             expected=(1, 3, 32, 32),
             actual=tuple(x.shape),
         )
@@ -282,7 +282,7 @@ def _forward(
         )
     if len(output) != len(x):
         raise ModelError(
-            f"A model returns one row for each image; {len(output)} came for {len(x)}. "
+            f"A model returns one row for each image; got {len(output)} for {len(x)}. "
             "Explain a network that does."
         )
     return output, calls

@@ -121,7 +121,7 @@ def statistics_of(samples: Samples, *, n: int = 1000, seed: int = 0) -> Statisti
     if float(level) < _LEAST:
         raise UsageError(
             "Statistics of images need images that differ; "
-            f"{len(some)} equal ones came. Give others, or leave the data out."
+            f"got {len(some)} equal ones. Give others, or leave the data out."
         )
     return Statistics(
         mean=mean.numpy(),
@@ -151,7 +151,7 @@ def statistics_from(mean: Sequence[float], std: Sequence[float], size: Sequence[
     if len(mean) != len(std) or not len(mean) or not size or min(size) < 1:
         raise UsageError(
             "Statistics have a mean and a standard deviation for each channel, and a size; "
-            f"{len(mean)} means, {len(std)} standard deviations and the size {tuple(size)} came. "
+            f"got {len(mean)} means, {len(std)} standard deviations and the size {tuple(size)}. "
             "Give as many, and a size."
         )
     frequencies = [torch.fft.fftfreq(n, dtype=torch.float64) for n in size[:-1]]

@@ -166,7 +166,7 @@ def top_patches(
         (1, 1, 2, 2)
     """
     if k < 1:
-        raise UsageError(f"A unit shows one patch at least; k={k} came. Ask for more.")
+        raise UsageError(f"A unit shows one patch at least; got k={k}. Ask for more.")
     device, dtype = device_and_dtype(model)
     step = batch_of(samples, batch)
     best: _Best | None = None
@@ -258,8 +258,8 @@ class _Best:
         """A batch: (B, U) or (B, U, *space), whose first sample has the number `start`."""
         if tuple(out.shape[2:]) != self.space:
             raise ModelError(
-                "The map of a layer has one size for all samples; one of "
-                f"{tuple(out.shape[2:])} came after {self.space}. Name a layer that has."
+                "The map of a layer has one size for all samples; got one of "
+                f"{tuple(out.shape[2:])} after {self.space}. Name a layer that has."
             )
         some = out[:, self.units] if len(self.units) != out.shape[1] else out
         if self.space:

@@ -38,7 +38,7 @@ AGAIN = 16
 """Times that a network which draws random numbers is run, before its outputs count as steady."""
 
 ALONE = "alone and in a batch"
-REPEATED = "for the same batch, asked twice,"
+REPEATED = "when the same batch is run twice,"
 
 Read = Callable[[object], Tensor]
 

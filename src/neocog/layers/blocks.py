@@ -75,7 +75,7 @@ def per_axis(value: int | Sequence[int], axes: int) -> tuple[int, ...]:
     if len(values) != axes or min(values) < 1:
         raise UsageError(
             f"A stride is a whole number from 1 up, one for all axes or one for each of the "
-            f"{axes} of the map; {value} came."
+            f"{axes} of the map; got {value}."
         )
     return values
 
@@ -132,7 +132,7 @@ def same_padding(kernel_size: Pair, *, dilation: Pair = 1) -> tuple[int, int]:
     (kh, kw), (dh, dw) = pair(kernel_size), pair(dilation)
     if kh % 2 == 0 or kw % 2 == 0:
         raise UsageError(
-            f"Padding that keeps the size needs an odd kernel; {kh}×{kw} came. "
+            f"Padding that keeps the size needs an odd kernel; got {kh}×{kw}. "
             "Use an odd kernel, or give the padding in samples."
         )
     return dh * (kh - 1) // 2, dw * (kw - 1) // 2

@@ -86,7 +86,7 @@ def _parts(
 
 def _checked(p: float) -> None:
     if not p >= 1:
-        raise UsageError(f"A p-norm has p from 1 to infinity; {p} came.")
+        raise UsageError(f"A p-norm has p from 1 to infinity; got {p}.")
 
 
 class PNormPool(nn.Module):

@@ -159,8 +159,7 @@ def _one_each(phase: Tensor, batch: int) -> None:
     count = phase.shape[0]
     if count != batch:
         raise UsageError(
-            f"Each map of a batch has a phase; {count} phases came for {batch} maps. "
-            "Give one a map."
+            f"Each map of a batch has a phase; got {count} phases for {batch} maps. Give one a map."
         )
 
 
@@ -192,7 +191,7 @@ def put_phase(
     if smaller != _counts(size, steps):
         raise UsageError(
             f"Samples go back into a map of `size` {tuple(size)} at stride {tuple(steps)} as "
-            f"{tuple(_counts(size, steps))}; {tuple(smaller)} came. Give the size of the map they "
+            f"{tuple(_counts(size, steps))}; got {tuple(smaller)}. Give the size of the map they "
             "were taken from."
         )
     return put_samples(x, _index(phase, size, steps), size)

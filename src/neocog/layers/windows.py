@@ -114,7 +114,7 @@ def take_windows(
     size = tuple(x.shape[2:])
     if phase.shape[0] != x.shape[0]:
         raise UsageError(
-            f"Each map of a batch has a phase; {phase.shape[0]} phases came for {x.shape[0]} maps. "
+            f"Each map of a batch has a phase; got {phase.shape[0]} phases for {x.shape[0]} maps. "
             "Give one a map."
         )
     counts = [
@@ -122,7 +122,7 @@ def take_windows(
     ]
     if min(counts) < 1:
         raise UsageError(
-            f"A padded map holds a whole window; {size} with padding {tuple(sides)} came for a "
+            f"A padded map holds a whole window; got {size} with padding {tuple(sides)} for a "
             f"reach of {taps}. Give a larger map."
         )
     phases = (phase,) if axes == 1 else (phase // steps[1], phase % steps[1])

@@ -304,7 +304,7 @@ def _explained(output: Tensor, target: int | None, count: int) -> Tensor:
     if output.ndim < 2:
         raise ShapeMismatch(
             "A model returns an axis of samples and one of outputs; "
-            f"{tuple(output.shape)} came. Wrap it so that it does.",
+            f"got {tuple(output.shape)}. Wrap it so that it does.",
             expected=(count,),
             actual=tuple(output.shape),
         )

@@ -178,7 +178,7 @@ def classic(x: Float[Tensor, C * size], *, names: Sequence[str] | None = None) -
     if x.ndim not in (2, 3) or not x.numel():
         raise ShapeMismatch(
             "Classic filters take one image (C, H, W) or one series (C, N); "
-            f"{tuple(x.shape)} came. Take one of the batch.",
+            f"got {tuple(x.shape)}. Take one of the batch.",
             expected=(3,),
             actual=tuple(x.shape),
         )

@@ -37,11 +37,11 @@ WAYS = {
 }
 """Ways of looking, as they are called in tables."""
 
-_RIGHT = (40, 160, 60)
-_WRONG = (220, 30, 30)
+_CORRECT = (40, 160, 60)
+_INCORRECT = (220, 30, 30)
 _TRUE = (255, 210, 0)
 _OVERLAP = 0.5
-"""Fraction of intersection over union from which a window is the right one."""
+"""Fraction of intersection over union from which a window is the correct one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class MatchRow(Jsonable):
         heat: the map of scores, a value a window.
     """
 
-    JSON = keys("method", "change", "corner", "expected", "overlap", "score", "lead", "right")
+    JSON = keys("method", "change", "corner", "expected", "overlap", "score", "lead", "correct")
 
     method: str
     change: str
@@ -72,7 +72,7 @@ class MatchRow(Jsonable):
     heat: np.ndarray = field(repr=False)
 
     @property
-    def right(self) -> bool:
+    def correct(self) -> bool:
         """Whether the best window covers the piece."""
         return self.overlap >= _OVERLAP
 
@@ -117,15 +117,14 @@ class Search(Jsonable):
         for change in self.changed:
             exhibits.append(self._heat(change))
         counts = ", ".join(
-            f"{WAYS[m]} {sum(r.right for r in self.of(m))} of {len(self.of(m))}"
+            f"{WAYS[m]} {sum(r.correct for r in self.of(m))} of {len(self.of(m))}"
             for m in WAYS
             if self.of(m)
         )
         text = (
             f"The correct position is found by: {counts}. A position is correct where it overlaps "
-            "the piece "
-            "by half. On the images: yellow where the piece is, green the best window where it "
-            "is right, red where it is wrong."
+            "the piece by half. On the images: yellow where the piece is, green the best window where it "
+            "is correct, red where it is not."
         )
         if self.network:
             text += (
@@ -138,7 +137,7 @@ class Search(Jsonable):
         rows = []
         for change in self.changed:
             by = {r.method: r for r in self.rows if r.change == change}
-            cells = ["right" if by[m].right else "WRONG" for m in methods]
+            cells = ["correct" if by[m].correct else "INCORRECT" for m in methods]
             rows.append([change, *cells])
         return Table(
             title="Is it found?", columns=("image", *(WAYS[m] for m in methods)), rows=rows
@@ -164,12 +163,12 @@ class Search(Jsonable):
             ground = framed(
                 as_image(self.changed[change]), _box(r.expected, height, width), color=_TRUE
             )
-            color = _RIGHT if r.right else _WRONG
+            color = _CORRECT if r.correct else _INCORRECT
             images += [
                 framed(ground, _box(r.corner, height, width), color=color),
                 _drawn(r.heat, self.image.shape[1:], height, width),
             ]
-            label = "right" if r.right else "wrong"
+            label = "correct" if r.correct else "incorrect"
             captions += [
                 f"{WAYS[r.method]}\n{label}, score {r.score:.3g}",
                 f"heat map, {WAYS[r.method]}",
@@ -204,7 +203,7 @@ def search(
         >>> x = torch.zeros(1, 24, 24)
         >>> x[0, 4:7, 4:10], x[0, 14:20, 15:21] = 0.5, 1.0
         >>> found = search(x, (2, 9, 2, 12), changes=["as it is"])
-        >>> [(r.method, r.right) for r in found.rows]
+        >>> [(r.method, r.correct) for r in found.rows]
         [('raw', False), ('mean_free', False), ('normalized', True)]
     """
     names = _checked(image, window, changes)
@@ -255,8 +254,8 @@ def busiest(image: Num[Tensor, ...]) -> tuple[int, int, int, int]:
     height, width = (int(n) for n in image.shape[1:])
     if min(height, width) < 3:
         raise UsageError(
-            "A template is a part of an image of 3 × 3 pixels or more; one of "
-            f"{height} × {width} came. Take a larger image."
+            "A template is a part of an image of 3 × 3 pixels or more; got one of "
+            f"{height} × {width}. Take a larger image."
         )
     high, wide = (max(n // 3, min(4, n - 1)) for n in (height, width))
     x = image.detach().cpu().double()
@@ -331,7 +330,7 @@ def _drawn(heat: np.ndarray, size: Sequence[int], height: int, width: int) -> np
 def _is_image(image: Tensor) -> None:
     if image.ndim != 3:
         raise ShapeMismatch(
-            f"A template is looked for in one image (C, H, W); {tuple(image.shape)} came. "
+            f"A template is looked for in one image (C, H, W); got {tuple(image.shape)}. "
             "Take one of the batch; series have no templates.",
             expected=(3,),
             actual=tuple(image.shape),
@@ -344,14 +343,14 @@ def _checked(
     _is_image(image)
     if not bool(torch.isfinite(in_range(image)).all()):
         raise DataError(
-            "A template is looked for among finite values; others came. Replace what is missing."
+            "A template is looked for among finite values; got others. Replace what is missing."
         )
     height, width = image.shape[1:]
     top, bottom, left, right = window
     if not (0 <= top < bottom <= height and 0 <= left < right <= width):
         raise UsageError(
             "A template is a window (first row, row behind the last, first column, column behind "
-            f"the last) within its image; {tuple(window)} came for {height}×{width}. Move it."
+            f"the last) within its image; got {tuple(window)} for {height}×{width}. Move it."
         )
     unknown = [c for c in changes or () if c not in CHANGES]
     if unknown:

@@ -123,7 +123,7 @@ def _each(values: Sequence[float], channels: int, name: str) -> tuple[float, ...
     numbers = tuple(float(v) for v in values)
     if len(numbers) not in (1, channels):
         raise UsageError(
-            f"`{name}` is one number a channel, or one for all; {len(numbers)} came for "
+            f"`{name}` is one number a channel, or one for all; got {len(numbers)} for "
             f"{channels} channels. Check --size and --{name}."
         )
     return numbers * channels if len(numbers) == 1 else numbers
@@ -179,7 +179,7 @@ def _listed(classes: str | os.PathLike[str] | Sequence[str]) -> tuple[str, ...]:
         names = tuple(map(str, classes))
     twice = [name for name, n in Counter(names).items() if n > 1]
     if len(names) < 2 or twice:
-        what = f"`{printable(twice[0])}` is there twice" if twice else f"{len(names)} came"
+        what = f"`{printable(twice[0])}` is listed twice" if twice else f"got {len(names)}"
         raise UsageError(
             f"Every class has a name of its own, and there are two at least; {what}. "
             "Correct --classes."

@@ -100,7 +100,7 @@ class ExactModel:
             returned = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
             raise ShapeMismatch(
                 f"A model that does `{self.task}` returns a tensor of "
-                f"{' or '.join(map(str, axes))} axes; {returned} came. "
+                f"{' or '.join(map(str, axes))} axes; got {returned}. "
                 f"Say what it does with task=, one of {', '.join(TASKS)}.",
                 expected=axes,
                 actual=returned if isinstance(returned, tuple) else (),
@@ -108,7 +108,7 @@ class ExactModel:
         if self.task != "regress" and out.shape[1] < 2:
             raise ShapeMismatch(
                 "Predictions are compared by the largest output, so there must be two outputs at "
-                f'least; {out.shape[1]} came. Give an output to each class, or task="regress".',
+                f'least; got {out.shape[1]}. Give an output to each class, or task="regress".',
                 expected=(2,),
                 actual=(out.shape[1],),
             )

@@ -246,4 +246,4 @@ def _download(url: str, out: Any, limit: int) -> None:
                 raise ValueError(f"it is larger than {limit:,} bytes")
             out.write(part)
         if stated is not None and int(stated) != done:
-            raise ValueError(f"{done:,} of {int(stated):,} bytes came")
+            raise ValueError(f"got {done:,} of {int(stated):,} bytes")

@@ -132,7 +132,7 @@ def truths_of(
         data_classes, y = _named(y)
     if y.ndim != 1 or (y.dtype.kind not in "iub" and not bool((y == np.rint(y)).all())):
         raise DataError(
-            f"Labels of a classifier are class indices, one a sample; {y.dtype} of {y.shape} came. "
+            f"Labels of a classifier are class indices, one a sample; got {y.dtype} of {y.shape}. "
             "Turn one-hot rows into indices with argmax(1)."
         )
     y = y.astype(np.int64)

@@ -148,7 +148,7 @@ def build(
     if num_classes < 1 or in_channels < 1 or min(size) < SMALLEST:
         raise UsageError(
             f"A network needs one class and one channel at least, and {SMALLEST} pixels a side; "
-            f"{num_classes} classes, {in_channels} channels, {size[0]}×{size[1]} pixels came. "
+            f"got {num_classes} classes, {in_channels} channels, {size[0]}×{size[1]} pixels. "
             "Enlarge the images with `--size`."
         )
     values = {}
@@ -177,7 +177,7 @@ def _of_library(name: str, *, num_classes: int, in_channels: int) -> nn.Module:
     """With random weights, which are loaded behind it."""
     if in_channels != 3:
         raise UsageError(
-            f"A network of a library takes color images, 3 channels; {in_channels} came for "
+            f"A network of a library takes color images, 3 channels; got {in_channels} for "
             f"`{printable(name[:60])}`. Take them as color: `--set data.channels=3`."
         )
     return make(name, num_classes=num_classes, init="none", values=False).network
@@ -219,5 +219,5 @@ def _checked(network: str, option: Option, value: object) -> object:
     raise UsageError(
         f"The option `{option.name}` of {network} takes "
         f"{words.get(option.kind, 'true or false' if option.kind == 'bool' else 'a word')}; "
-        f"{short_repr(value)} came. Its default is {option.default!r}."
+        f"got {short_repr(value)}. Its default is {option.default!r}."
     )

@@ -111,7 +111,7 @@ def convnet(
     if not len(widths) == len(depths) > 0 or min(*widths, *depths) < 1:
         raise UsageError(
             "A convnet has a width and a depth a stage, each at least 1; "
-            f"widths {list(widths)} and depths {list(depths)} came."
+            f"got widths {list(widths)} and depths {list(depths)}."
         )
     kernel, stride = (5, 2) if stem == "half" else (3, 1)
     how = strided(downsampling, widths[0], kernel_size=kernel, stride=stride, padding=padding)

@@ -1,7 +1,7 @@
 """ConvNeXt: a convolutional network with the proportions of a vision transformer.
 
 A patchify stem; blocks of one 7×7 filter a channel, layer normalization, two 1×1 convolutions with
-GELU between them, a trainable scale a channel, and what came in; 2×2 convolutions at stride 2
+GELU between them, a trainable scale a channel, and the block's input; 2×2 convolutions at stride 2
 between the stages.
 
 Sources: Z. Liu et al., "A ConvNet for the 2020s", CVPR 2022, section 2 and table 9; S. Woo et al.,
@@ -178,14 +178,14 @@ def convnext(
         28589128
     """
     if member not in MEMBERS:
-        raise UsageError(f"ConvNeXt has the members {', '.join(MEMBERS)}; {member} came.")
+        raise UsageError(f"ConvNeXt has the members {', '.join(MEMBERS)}; got {member}.")
     width, depths = MEMBERS[member]
     small = min(size) < SMALL if stem == "auto" else stem == "small"
     patch = 2 if small else 4
     if min(size) < (least := 8 * patch):
         raise UsageError(
-            f"A ConvNeXt whose patches are {patch}×{patch} needs {least} pixels a side; images of "
-            f"{size[0]}×{size[1]} came. Take stem=small or larger images."
+            f"A ConvNeXt whose patches are {patch}×{patch} needs {least} pixels a side; "
+            f"got images of {size[0]}×{size[1]}. Take stem=small or larger images."
         )
     return ConvNeXt(
         num_classes=num_classes,

@@ -85,7 +85,7 @@ def efficientnet_lite(
     """
     if member not in SCALES:
         known = ", ".join(str(m) for m in SCALES)
-        raise UsageError(f"EfficientNet-Lite has the members {known}; {member} came.")
+        raise UsageError(f"EfficientNet-Lite has the members {known}; got {member}.")
     return MobileNet(
         num_classes=num_classes,
         in_channels=in_channels,

@@ -163,10 +163,10 @@ def mobilenet(
         3504872
     """
     if version not in VERSIONS:
-        raise UsageError(f"MobileNet has the versions 1 and 2 here; {version} came.")
+        raise UsageError(f"MobileNet has the versions 1 and 2 here; got {version}.")
     if not 0.1 <= width <= 4:
         raise UsageError(
-            f"The width of a MobileNet is a factor from 0.1 to 4; {width:g} came. As published: 1."
+            f"The width of a MobileNet is a factor from 0.1 to 4; got {width:g}. As published: 1."
         )
     small = min(size) < SMALL if stem == "auto" else stem == "small"
     for _ in range(3 if small else 5):

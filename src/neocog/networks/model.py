@@ -56,8 +56,8 @@ class SpecifiedNetwork(nn.Module):
         signal = spec.input
         if not len(signal.mean) == len(signal.std) == signal.channels:
             raise ModelError(
-                f"A spec has one mean and one deviation a channel; {signal.channels} "
-                f"channels, {len(signal.mean)} means and {len(signal.std)} deviations came. "
+                f"A spec has one mean and one standard deviation a channel; got {signal.channels} "
+                f"channels, {len(signal.mean)} means and {len(signal.std)} standard deviations. "
                 "Correct the spec."
             )
         if (wrong := signal.misfit()) is not None:
@@ -82,7 +82,7 @@ class SpecifiedNetwork(nn.Module):
             raise ShapeMismatch(
                 f"This model takes {'images' if images else 'series'} of shape "
                 f"(B, {', '.join(map(str, expected))}), channels before "
-                f"{'rows and columns' if images else 'time'}; {tuple(x.shape)} came. "
+                f"{'rows and columns' if images else 'time'}; got {tuple(x.shape)}. "
                 + ("Decode the images to its channels and size." if images else "Cut them so."),
                 expected=expected,
                 actual=tuple(x.shape),

@@ -185,7 +185,7 @@ def load_pretrained(
     if in_channels not in (1, known.input.channels):
         raise UsageError(
             f"The {known.trained_on} weights of {name} take color or gray images, 3 channels or 1; "
-            f"{in_channels} came. Give the images in color."
+            f"got {in_channels}. Give the images in color."
         )
     names = _names(known.num_classes if classes is None else classes)
     signal = known.input

@@ -140,7 +140,7 @@ def resnet(
     """
     if depth not in DEPTHS:
         known = ", ".join(str(d) for d in DEPTHS)
-        raise UsageError(f"A residual network of this form has {known} layers; {depth} came.")
+        raise UsageError(f"A residual network of this form has {known} layers; got {depth}.")
     blocks, bottleneck = DEPTHS[depth]
     small = min(size) < SMALL if stem == "auto" else stem == "small"
     smallest = size

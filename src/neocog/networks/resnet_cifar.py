@@ -110,7 +110,7 @@ def resnet_cifar(
     """
     if depth < 8 or (depth - 2) % 6:
         raise UsageError(
-            f"A residual network of this form has 6n + 2 layers (20, 32, 44, 56); {depth} came."
+            f"A residual network of this form has 6n + 2 layers (20, 32, 44, 56); got {depth}."
         )
     return SmallResNet(
         num_classes=num_classes,

@@ -120,7 +120,7 @@ def vgg(
     """
     if depth not in DEPTHS:
         known = ", ".join(str(d) for d in DEPTHS)
-        raise UsageError(f"A VGG network has {known} layers; {depth} came.")
+        raise UsageError(f"A VGG network has {known} layers; got {depth}.")
     features, stages, size = _features(
         DEPTHS[depth],
         in_channels=in_channels,

@@ -146,7 +146,7 @@ def prepare(
         recipe: of the training.
         resume: weights will be replaced by those of a checkpoint.
         resumed: what the network of that checkpoint takes: its normalization stays, even where the
-            weights that it came with are gone.
+            initial weights are gone.
         strict: stop at the first unreadable image.
         by_size: choose batch size and learning rate by the number of training samples.
         measuring: seconds to find the fastest configuration of the machine.

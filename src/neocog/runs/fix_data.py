@@ -49,7 +49,7 @@ class FixData:
         test: measured on.
         classes: names, in the order of the model's outputs.
         labeled: somebody knows what the samples show; else `y` is what the model predicts.
-        seen: the model was trained on `val`: True, False, or None where nobody knows.
+        seen: the model was trained on `val`: True, False, or None where it is unknown.
         source: what the splits are of; None for what is no data set.
         path: of the data, as it was given, without a split.
         notes: sentences on what was taken.

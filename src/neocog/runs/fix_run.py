@@ -90,7 +90,7 @@ def recipe_of(
 
     Args:
         trained: what is fixed.
-        conversion: what came of it.
+        conversion: the converted model.
         finetune_options: of the fine-tune.
         path: of the data.
         fingerprint: of the samples.
@@ -176,7 +176,7 @@ class SavedFix:
         recipe: of the fine-tune, or of the training of the model as it was.
         data: what model.json says of the data.
         rows: an epoch of the fine-tune each.
-        seen: which samples it has seen; None where nobody knows.
+        seen: which samples it has seen; None where it is unknown.
     """
 
     network: nn.Module

@@ -22,7 +22,7 @@ class Common:
     Args:
         ids: of the content of the samples that neither was trained on, uint64 (N,); None for
             all, where ids are unknown or the samples of training were asked for by name.
-        notes: sentences on what is left out, and on what nobody knows.
+        notes: sentences on what is left out, and on what is unknown.
     """
 
     ids: np.ndarray | None

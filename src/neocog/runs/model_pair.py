@@ -47,8 +47,8 @@ def open_pair(
     if baseline is None:
         if baseline_weights is not None:
             raise UsageError(
-                "Weights of a baseline go with one, and none is named; --baseline-weights "
-                f"{printable(baseline_weights)} came. Name it with --baseline."
+                "Weights of a baseline go with one, and none is named; got --baseline-weights "
+                f"{printable(baseline_weights)}. Name it with --baseline."
             )
         return load(model, **opening, task=task), None
     ours, theirs = _is_run(model), _is_run(baseline)

@@ -169,8 +169,8 @@ class TransferConfig:
         """
         if self.freeze not in ("", "all", "none") and not self.freeze.isdecimal():
             raise UsageError(
-                "`transfer.freeze` is all, none or a number of stages, counted from the input; got "
-                f"`{printable(self.freeze[:KEY])}`. Try `--freeze all`."
+                "`transfer.freeze` is all, none or a number of stages, counted from the input; "
+                f"got `{printable(self.freeze[:KEY])}`. Try `--freeze all`."
             )
         if not (0 <= self.l2 < math.inf and self.images >= 0 and 0 < self.lowest_lr_factor <= 1):
             raise UsageError(

@@ -8,7 +8,7 @@ Beside a run folder `NAME` there may be, while it is replaced:
     .NAME.*.part     what nobody needs any more, or what was not yet anything
 
 A new run becomes `.NAME.next` by one rename. The rest is done at once, and again at the next
-opening if a kill came between.
+opening if it is killed in between.
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ class Start:
         return recipe, [*notes, *_seen_notes(Path(self.init), recipe)]
 
     def _words(self, taken: PartialWeights) -> tuple[str, ...]:
-        """How much of the network came."""
+        """How much of the network was loaded."""
         assert self.weights is not None
         whole = len(taken.taken) + len(taken.fresh)
         return (f"{len(taken.taken)} of {whole} tensors are from {self.weights.title}.",)

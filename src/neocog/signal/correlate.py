@@ -152,7 +152,7 @@ def match(
         shape = shape - shape.mean(axes, keepdim=True)
         if float(shape.abs().max()) <= 1e-12 * float(template.abs().max()):
             raise UsageError(
-                "A template is found by its contrast; one that is the same everywhere came. "
+                "A template is found by its contrast; got one that is the same everywhere. "
                 "Cut it where there is something to see."
             )
         # The sum with a template of mean 0 is the same; less is lost to rounding.
@@ -281,7 +281,7 @@ def _check_match(x: Tensor, template: Tensor, how: str) -> None:
     if x.ndim < template.ndim or x.shape[-template.ndim] != template.shape[0]:
         raise ShapeMismatch(
             "A template has the channels of the image before its axes of space; "
-            f"template {tuple(template.shape)} and image {tuple(x.shape)} came. "
+            f"got template {tuple(template.shape)} and image {tuple(x.shape)}. "
             "Cut it from an image of the same kind.",
             expected=tuple(x.shape),
             actual=tuple(template.shape),
@@ -298,7 +298,7 @@ def _check(x: Tensor, kernel: Tensor, mode: str, method: str) -> None:
     if kernel.ndim not in (1, 2) or x.ndim < kernel.ndim or not kernel.numel():
         raise ShapeMismatch(
             "A kernel has one axis for series and two for images, and taps on each; "
-            f"{tuple(kernel.shape)} came, for a signal {tuple(x.shape)}. "
+            f"got {tuple(kernel.shape)}, for a signal {tuple(x.shape)}. "
             "Correlate channel by channel.",
             expected=(1, 2),
             actual=tuple(kernel.shape),
@@ -308,8 +308,8 @@ def _check(x: Tensor, kernel: Tensor, mode: str, method: str) -> None:
         k > n for k, n in zip(kernel.shape, size, strict=True)
     ):
         raise ShapeMismatch(
-            f"With the mode `{mode}` a kernel lies wholly on the signal; one of "
-            f"{tuple(kernel.shape)} came for {size}. Take a smaller one, or the mode `full`.",
+            f"With the mode `{mode}` a kernel lies wholly on the signal; got one of "
+            f"{tuple(kernel.shape)} for {size}. Take a smaller one, or the mode `full`.",
             expected=size,
             actual=tuple(kernel.shape),
         )

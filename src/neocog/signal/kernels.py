@@ -102,9 +102,7 @@ def gaussian(sigma: float, *, taps: int | None = None) -> Float[Tensor, " K"]:
         [0.274, 0.452, 0.274]
     """
     if not sigma > 0:
-        raise UsageError(
-            f"A Gaussian has a width above 0; sigma={sigma} came. Give one, such as 1."
-        )
+        raise UsageError(f"A Gaussian has a width above 0; got sigma={sigma}. Give one, such as 1.")
     taps = 2 * math.ceil(3 * sigma) + 1 if taps is None else taps
     _checked(taps)
     row = torch.exp(-_positions(taps).square() / (2 * sigma**2))
@@ -231,7 +229,7 @@ def gabor(
     if not min(wavelength, sigma, aspect) > 0:
         raise UsageError(
             "A Gabor function has a wavelength, a width and an aspect above 0; "
-            f"{wavelength}, {sigma} and {aspect} came. Give such."
+            f"got {wavelength}, {sigma} and {aspect}. Give such."
         )
     height, width = (size, size) if isinstance(size, int) else size
     _checked(min(height, width))
@@ -266,7 +264,7 @@ def frequency_response(
     room = [size] * count if isinstance(size, int) else list(size)
     if any(n < k for n, k in zip(room, kernel.shape[kernel.ndim - count :], strict=True)):
         raise UsageError(
-            f"A response has at least as many frequencies as the kernel has taps; {room} came for "
+            f"A response has at least as many frequencies as the kernel has taps; got {room} for "
             f"{list(kernel.shape[kernel.ndim - count :])}. Ask for more."
         )
     last = tuple(range(-count, 0))
@@ -282,4 +280,4 @@ def _positions(taps: int) -> Tensor:
 
 def _checked(taps: int) -> None:
     if taps < 1:
-        raise UsageError(f"A kernel has one tap at least; {taps} came. Ask for more.")
+        raise UsageError(f"A kernel has one tap at least; got {taps}. Ask for more.")

@@ -29,9 +29,9 @@ class PartialWeights:
     """What a network took of external weights.
 
     Args:
-        taken: names of the tensors that came.
+        taken: names of the tensors that were loaded.
         fresh: names of those that start at random.
-        fraction: elements that came, of all elements of the network.
+        fraction: elements that were loaded, of all elements of the network.
         notes: a sentence a reason for tensors that did not fit; empty where all did.
     """
 

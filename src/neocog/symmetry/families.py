@@ -4,8 +4,8 @@ A family has n elements. Orientation is a group: rotations by multiples of 15°,
 The others are steps of a line (shift, scale, brightness, contrast), seen through a window.
 
 What was applied must show in the content alone. So every element is resampled once, by an amount
-that is random within its bin, and what would give it away is hidden: corners that came in by a
-rotation, margins that came in by a shift, the sharpness of what was enlarged.
+that is random within its bin, and what would give it away is hidden: corners that enter by a
+rotation, margins that enter by a shift, the sharpness of what was enlarged.
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ def label_symmetries(
     """
     if len(x) < LEAST:
         raise DataError(
-            f"Symmetries of data need at least {LEAST} images to be measured; {len(x):,} came. "
+            f"Symmetries of data need at least {LEAST} images to be measured; got {len(x):,}. "
             "Bring more images."
         )
     x = squares(x)

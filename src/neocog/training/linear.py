@@ -117,7 +117,7 @@ def fit_linear(
     if (counts > 0).sum() < 2:
         raise DataError(
             "A linear classifier needs samples of two classes at least; "
-            f"{int((counts > 0).sum())} came. Give labeled samples of each class."
+            f"got {int((counts > 0).sum())}. Give labeled samples of each class."
         )
     z, back, mean, scale = _compact(x)
     weights = torch.from_numpy(class_weights(y, num_classes) if balanced else np.ones(num_classes))

@@ -198,7 +198,7 @@ def _config_of(config: AuditConfig | None, given: dict[str, Any]) -> AuditConfig
     """What is measured, from an object or from arguments, not from both.
 
     Raises:
-        UsageError: both came.
+        UsageError: both were given.
     """
     for name in ("shift", "maps"):
         if isinstance(given[name], str):
@@ -211,7 +211,7 @@ def _config_of(config: AuditConfig | None, given: dict[str, Any]) -> AuditConfig
     other = [f.name for f in fields(settings) if getattr(settings, f.name) != f.default]
     if other:
         raise UsageError(
-            f"Options are given as arguments or as a config; `{other[0]}` came beside a "
+            f"Options are given as arguments or as a config; got `{other[0]}` beside a "
             "config. Put it into the config, or leave that out."
         )
     return config

@@ -150,7 +150,7 @@ def explain(
         ('...', 1)
     """
     if n < 1:
-        raise UsageError(f"One image is looked at, at least; n = {n} came. Give 1 or more.")
+        raise UsageError(f"One image is looked at, at least; got n = {n}. Give 1 or more.")
     check_task(task)
     if method not in WAYS:
         raise UsageError(f"`{method}` is no way of explaining. {did_you_mean(method, WAYS)}")
@@ -294,6 +294,6 @@ def _window(window: Sequence[int] | None) -> tuple[int, int, int, int] | None:
     if len(numbers) != 4:
         raise UsageError(
             "A window is four numbers, the first row, the row behind the last, the first column "
-            f"and the column behind the last; {len(numbers)} came."
+            f"and the column behind the last; got {len(numbers)}."
         )
     return (numbers[0], numbers[1], numbers[2], numbers[3])

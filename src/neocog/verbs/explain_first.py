@@ -215,7 +215,7 @@ def _backward(figures: Mapping[str, Any]) -> str:
 
 def _template(figures: Mapping[str, Any]) -> str:
     rows = figures.get("rows") or ()
-    correct = sum(bool(r.get("right", r.get("correct"))) for r in rows)
+    correct = sum(bool(r.get("correct")) for r in rows)
     if not rows:
         return "A piece of the image was looked for in the image and in changed copies of it."
     return f"The template is found in {correct} of {len(rows)} searches."

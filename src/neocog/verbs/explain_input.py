@@ -136,7 +136,7 @@ def given_data(
         if len(sources) > 1:
             raise UsageError(
                 "One data set is looked through; "
-                f"{' and '.join(f'`{printable(p)}`' for p in sources[:4])} came. Name one of them."
+                f"got {' and '.join(f'`{printable(p)}`' for p in sources[:4])}. Name one of them."
             )
         if sources:
             few = None if looked_through or files else partial(_chosen, n=n, seed=seed)
@@ -200,7 +200,7 @@ def _held(of: Model, data: Any, *, n: int | None, seed: int) -> tuple[Samples, t
                 else ("Add the missing axes")
             )
             raise UsageError(
-                f"{printable(of.title)} takes {takes_}; {tuple(x.shape)} came. "
+                f"{printable(of.title)} takes {takes_}; got {tuple(x.shape)}. "
                 f"{hint if axes == 2 else 'Give as many axes'}."
             )
     inputs = as_samples(data, takes, axes=axes if takes is None else None, n=n, seed=seed)
@@ -312,7 +312,7 @@ def _read(of: Model, named: Iterable[StrPath], *, n: int, strict: bool) -> Image
     shapes = {tuple(x.shape) for _, x in rows}
     if len(shapes) > 1:
         raise DataError(
-            f"Images that are explained together have one size; {len(shapes)} sizes came. "
+            f"Images that are explained together have one size; got {len(shapes)} sizes. "
             "Explain them one by one."
         )
     return ImageBatch(
@@ -329,7 +329,7 @@ def _sample(of: Model, source: str, row: int, strict: bool) -> Tensor:
     )
     if row >= len(samples):
         raise UsageError(
-            f"`{printable(source)}` has {len(samples)} samples, counted from 0; number {row} came. "
+            f"`{printable(source)}` has {len(samples)} samples, counted from 0; got number {row}. "
             "Name one of them."
         )
     return samples.take(slice(row, row + 1))[0]

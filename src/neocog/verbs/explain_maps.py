@@ -142,13 +142,13 @@ def _target(of: Model, options: CamOptions) -> tuple[Target, str | None]:
         return number, None
     n = number or 0
     if n < 0:
-        raise UsageError(f"Outputs are counted from 0; number {n} came. Name one of them.")
+        raise UsageError(f"Outputs are counted from 0; got number {n}. Name one of them.")
 
     def output(outputs: Tensor) -> Tensor:
         flat = outputs[:, None] if outputs.ndim == 1 else outputs
         if n >= flat.shape[1]:
             raise UsageError(
-                f"This model has {flat.shape[1]} outputs, counted from 0; number {n} came. "
+                f"This model has {flat.shape[1]} outputs, counted from 0; got number {n}. "
                 "Name one of them."
             )
         return flat[:, n]

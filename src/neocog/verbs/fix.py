@@ -205,7 +205,7 @@ def _check(
     if consistency_weight and finetune == 0:
         raise UsageError(
             f"`consistency_weight` shapes the fine-tune, and `finetune` is 0; "
-            f"{consistency_weight:g} came. "
+            f"got {consistency_weight:g}. "
             "Give a number of epochs, or leave `consistency_weight` out."
         )
 

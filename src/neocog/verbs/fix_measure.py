@@ -198,7 +198,7 @@ def outlook(model: SpecifiedNetwork, judge: Judge, first: Score, macs: int) -> s
     Args:
         model: the changed one.
         judge: of the validation samples.
-        first: what it found of the model that came.
+        first: what it found of the original model.
         macs: of that model.
     """
     signal = model.spec.input

@@ -68,7 +68,7 @@ def networks(*, size: Sequence[int] = (1, 28, 28), num_classes: int = 10) -> tup
         given = ",".join(str(n) for n in size)
         raise UsageError(
             f"The size of an image is channels, rows, columns, with {SMALLEST} rows and columns "
-            f"at least; {given} came. Give it like 3,32,32."
+            f"at least; got {given}. Give it like 3,32,32."
         )
     return tuple(_offer(name, tuple(size), num_classes) for name in NETWORKS)
 

@@ -215,7 +215,7 @@ def summary(
     if min(size) < 1 or len(size) < 2:
         raise UsageError(
             f"The size of a sample is channels and at least one axis, whole numbers from 1; "
-            f"{times(size)} came. Give it like 3,32,32."
+            f"got {times(size)}. Give it like 3,32,32."
         )
     whole = tuple(int(n) for n in size)
     return ModelSummary(
@@ -273,7 +273,7 @@ def _named(
     if size is None or len(size) != 3:
         given = "none" if size is None else times(size)
         raise UsageError(
-            f"A network of the catalog is counted for images of one size; {given} came. "
+            f"A network of the catalog is counted for images of one size; got {given}. "
             "Give --size C,H,W, as --size 3,224,224."
         )
     outputs = CLASSES if num_classes is None else num_classes

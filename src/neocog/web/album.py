@@ -132,7 +132,7 @@ class Album:
                 for an image that is brought as it is.
 
         Returns:
-            Its name, and the width and height that it came with.
+            Its name, and the width and height of the file.
 
         Raises:
             DataError: it is no image, or one that is refused.
@@ -163,7 +163,7 @@ class Album:
             if x.shape != expected:
                 raise ShapeMismatch(
                     f"The model takes series of {expected[0]} channels of {expected[1:]} samples; "
-                    f"{x.shape} came.",
+                    f"got {x.shape}.",
                     expected=expected,
                     actual=x.shape,
                 )

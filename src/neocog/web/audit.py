@@ -110,7 +110,7 @@ def _source_line(kept: SavedAudit) -> str:
     return f"From the run folder, left there by neocog audit: {many}{printable(kept.data)}."
 
 
-# ---- what came from a file
+# ---- what a file holds
 
 
 def well_formed(section: Any) -> bool:

@@ -88,7 +88,7 @@ def _model(
     """A model with a size, and the data."""
     if size is not None and (len(size) not in (2, 3) or min(size) < 1):
         raise UsageError(
-            f"The size of a sample is (C, H, W), or (C, N) of a series; {tuple(size)} came."
+            f"The size of a sample is (C, H, W), or (C, N) of a series; got {tuple(size)}."
         )
 
     def as_a(task: str, data: Data | None) -> tuple[Model, Data]:

@@ -28,7 +28,7 @@ def number(
         return default
     plainly = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not plainly or not math.isfinite(value) or not low <= value <= high:  # type: ignore[arg-type, operator]
-        raise UsageError(f"`{name}` is a number from {low:g} to {high:g}; another value came.")
+        raise UsageError(f"`{name}` is a number from {low:g} to {high:g}; got another value.")
     return float(value)  # type: ignore[arg-type]
 
 
@@ -50,7 +50,7 @@ def whole(plain: Mapping[str, Any], name: str, default: int | None, *, low: int,
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise UsageError(f"`{name}` is a whole number from {low} to {high}; another value came.")
+        raise UsageError(f"`{name}` is a whole number from {low} to {high}; got another value.")
     return value
 
 
@@ -64,7 +64,7 @@ def words(plain: Mapping[str, Any], name: str, default: str | None) -> str:
     if value is None and default is not None:
         return default
     if not isinstance(value, str) or len(value) > 500:
-        raise UsageError(f"`{name}` is a text of at most 500 letters; another value came.")
+        raise UsageError(f"`{name}` is a text of at most 500 letters; got another value.")
     return value
 
 
@@ -90,5 +90,5 @@ def flag(plain: Mapping[str, Any], name: str, default: bool) -> bool:
     if value is None:
         return default
     if not isinstance(value, bool):
-        raise UsageError(f"`{name}` is true or false; another value came.")
+        raise UsageError(f"`{name}` is true or false; got another value.")
     return value

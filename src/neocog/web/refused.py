@@ -32,6 +32,6 @@ class Late(Refused):
 
 
 class TooBig(Refused):
-    """More came than is read."""
+    """More bytes than are read."""
 
     status = 413

@@ -67,11 +67,11 @@ def refusal(method: str, path: str, headers: list[tuple[bytes, bytes]]) -> tuple
         )
     origins = held.get(b"origin", [])
     if origins and origins != [f"http://{hosts[0]}"]:
-        return 403, "The explorer serves its own page alone; this request came from another site."
+        return 403, "The explorer serves only its own page; this request is from another site."
     site = held.get(b"sec-fetch-site", ["none"])[0]
     opens = method == "GET" and path == "/" and held.get(b"sec-fetch-mode") == ["navigate"]
     if site not in ("none", "same-origin") and not opens:
-        return 403, "The explorer serves its own page alone; this request came from another site."
+        return 403, "The explorer serves only its own page; this request is from another site."
     if method not in ("GET", "HEAD", "POST"):
         return 405, "The explorer knows GET and POST."
     length = held.get(b"content-length", ["0"])[0]

@@ -273,7 +273,7 @@ async def _body(request: Request, limit: int) -> bytes:
             async for part in request.stream():
                 total += len(part)
                 if total > limit:
-                    raise TooBig(f"At most {limit // 2**20} MB are read; more came.")
+                    raise TooBig(f"At most {limit // 2**20} MB are read; got more.")
                 parts.append(part)
     except TimeoutError:
         raise Late(f"A request ends within {_PATIENCE} seconds; this one did not.") from None
@@ -288,9 +288,9 @@ async def _question(request: Request) -> dict[str, Any]:
     try:
         parsed = parse_json(data, source="A question")
     except DataError as e:
-        raise Refused("A question is a JSON object; what came is no JSON.") from e
+        raise Refused("A question is a JSON object; got what is no JSON.") from e
     if not isinstance(parsed, dict):
-        raise Refused("A question is a JSON object; another value came.")
+        raise Refused("A question is a JSON object; got another value.")
     return parsed
 
 

@@ -208,7 +208,7 @@ def _image(frame: Frame, x: Tensor) -> dict[str, Any]:
 def _maps(frame: Frame, one: Pass, query: Mapping[str, Any]) -> list[dict[str, Any]]:
     wanted = query.get("maps") or []
     if not isinstance(wanted, list) or len(wanted) > MAPS:
-        raise UsageError(f"`maps` is a list of at most {MAPS} requests; something else came.")
+        raise UsageError(f"`maps` is a list of at most {MAPS} requests; got something else.")
     full = flag(query, "full", False) and len(wanted) == 1
     out: list[dict[str, Any]] = []
     for request in wanted:

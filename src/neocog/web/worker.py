@@ -75,7 +75,7 @@ class Worker:
             page: whose requests are superseded by newer ones; None for all.
 
         Raises:
-            Superseded: a newer question of the same page came before this one's turn.
+            Superseded: a newer request of the same page is waiting.
             Busy: too many questions wait.
         """
         loop = asyncio.get_running_loop()

@@ -152,7 +152,7 @@ def arithmetic(moment: Moment, index: Sequence[int]) -> Arithmetic:
     if not inside:
         raise UsageError(
             f"A unit is one of {' × '.join(map(str, moment.shape))}, counted from 0; "
-            f"{tuple(index)} came. Name another."
+            f"got {tuple(index)}. Name another."
         )
     value = float(moment.out[position])
     worked = _walk(moment, position)

@@ -53,7 +53,7 @@ def value(output: Tensor, target: Target) -> tuple[Tensor, tuple[int | None, ...
             returned = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
             raise ShapeMismatch(
                 f"A function of the output returns one number an image, ({len(output)},); "
-                f"{returned} came. Sum or pick until one is left.",
+                f"got {returned}. Sum or pick until one is left.",
                 expected=(len(output),),
                 actual=returned if isinstance(returned, tuple) else (),
             )
@@ -109,7 +109,7 @@ def model_output(out: Any) -> Tensor:
     if tensor is None or tensor.ndim < 1 or not tensor.is_floating_point():
         raise ModelError(
             f"A model that is explained returns a tensor of numbers, a row an image; "
-            f"{type(out).__name__} came. Wrap it so that it returns one."
+            f"got {type(out).__name__}. Wrap it so that it returns one."
         )
     return tensor
 
@@ -151,13 +151,13 @@ def _classes(output: Tensor, target: Target) -> Tensor:
     wanted = _plain(target) if _is_many(target) else _plain(target) * n
     if len(wanted) != n:
         raise UsageError(
-            f"A class is given for all images, or one for each; {len(wanted)} came for {n}. "
+            f"A class is given for all images, or one for each; got {len(wanted)} for {n}. "
             "Give as many as images."
         )
     for c in wanted:
         if not 0 <= c < k:
             raise UsageError(
-                f"A class is a number from 0 to {k - 1}, one an output; {c} came. "
+                f"A class is a number from 0 to {k - 1}, one an output; got {c}. "
                 "Count the outputs from 0."
             )
     return torch.tensor(wanted, device=output.device)
@@ -174,6 +174,6 @@ def _plain(target: Any) -> list[int]:
         return [operator.index(c) for c in (rows if isinstance(rows, Sequence) else [rows])]
     except TypeError:
         raise UsageError(
-            f"A class is a whole number, or one an image; `{target!r}` came. "
+            f"A class is a whole number, or one an image; got `{target!r}`. "
             "Count the outputs from 0."
         ) from None

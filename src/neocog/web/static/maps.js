@@ -26,13 +26,13 @@ export function formOf(node) {
   return { 3: "maps", 2: "lines" }[node.shape.length] ?? "numbers";
 }
 
-/** The number at a place of a map as it came, to the 255 steps of its scale. */
+/** The number at a place of a map as it was sent, to the 255 steps of its scale. */
 export function valueAt(map, row, col) {
   const byte = map.bytes[row * map.shape[map.shape.length - 1] + col];
   return map.lo + ((map.hi - map.lo) * byte) / 255;
 }
 
-/** Rows and columns of the array that came. */
+/** Rows and columns of the array that was sent. */
 export function extent(map) {
   return map.shape.length > 1 ? map.shape : [1, map.shape[0]];
 }
