@@ -83,7 +83,7 @@ def test_the_schema_is_the_signature(name: str) -> None:
     parameters = inspect.signature(function).parameters
     assert all(p.kind is inspect.Parameter.KEYWORD_ONLY for p in parameters.values())
     fixed = set(builder.keywords) if isinstance(builder, partial) else set()
-    assert set(options) == set(parameters) - fixed - {"classes", "channels", "size"}
+    assert set(options) == set(parameters) - fixed - {"num_classes", "in_channels", "size"}
     assert {"downsampling", "padding"} <= set(options)
     for o in options.values():
         assert o.default == parameters[o.name].default

@@ -110,7 +110,7 @@ def schema(name: str) -> list[Option]:
     return [
         _option(p.name, hints[p.name], p.default)
         for p in inspect.signature(function).parameters.values()
-        if p.name not in bound and p.name not in ("classes", "channels", "size")
+        if p.name not in bound and p.name not in ("num_classes", "in_channels", "size")
     ]
 
 
