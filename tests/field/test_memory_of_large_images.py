@@ -46,7 +46,7 @@ def test_a_batch_follows_the_size_of_its_samples(tmp_path: Path) -> None:
     again = model.evaluate("digits:val", batch_size=5)
     assert max(net.seen) == 5
     assert again.accuracy == found.accuracy
-    with pytest.raises(UsageError, match="from 1 up; 0 came"):
+    with pytest.raises(UsageError, match="from 1 up; got 0"):
         model.evaluate("digits", batch_size=0)
 
 

@@ -123,8 +123,8 @@ class Search(Jsonable):
         )
         text = (
             f"The correct position is found by: {counts}. A position is correct where it overlaps "
-            "the piece by half. On the images: yellow where the piece is, green the best window where it "
-            "is correct, red where it is not."
+            "the piece by half. On the images: yellow where the piece is, "
+            "green the best window where it is correct, red where it is not."
         )
         if self.network:
             text += (
