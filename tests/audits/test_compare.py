@@ -69,5 +69,5 @@ def test_a_first_model_without_flips_has_no_ratio() -> None:
 
 
 def test_what_was_measured_otherwise_is_refused() -> None:
-    with pytest.raises(UsageError, match="compared on the same samples and shifts; 2 samples"):
+    with pytest.raises(UsageError, match="compared on the same samples and shifts; got 2 samples"):
         compare(measured([1, 1], [1, 1]), measured([1, 1, 1], [1, 1, 1]))

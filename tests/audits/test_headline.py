@@ -73,7 +73,7 @@ def test_without_labels_there_is_no_accuracy() -> None:
 def test_without_shifts_or_anything_there_is_still_a_sentence() -> None:
     assert opening(audit())[2] == "Accuracy 90.0 % (95 % CI 87.0–93.0 %)."
     bare = audit(accuracy=None, accuracy_ci=None)
-    assert opening(bare)[2].startswith("No shifts were measured")
+    assert opening(bare)[2].startswith("Nothing measured: no shifts")
     assert first_screen(bare, None).text()
 
 

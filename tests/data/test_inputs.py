@@ -326,7 +326,7 @@ def test_whole_numbers_of_16_bits() -> None:
         (FLOATS * float("nan"), "are finite"),
         (
             torch.from_numpy(BYTES),
-            r"\(B, C, H, W\); one of \(10, 8, 8, 3\).*permute\(0, 3",
+            r"\(B, C, H, W\); got one of \(10, 8, 8, 3\).*permute\(0, 3",
         ),
         (FLOATS[:, :, :4], r"takes samples of \(3, 8, 8\).*; got \(3, 4, 8\). Resize"),
         (torch.rand(4, 8, 8), r"one alone is \(C, H, W\); .* by x\[:, None\]"),

@@ -281,13 +281,13 @@ class _Look:
         bank: training images, with their labels where there are any.
         queries: others, whose classes the bank's neighbors are to name; validation images, or,
             where there are none, training images that are not in the bank.
-        classes: their number; 0 without labels.
+        num_classes: their number; 0 without labels.
         device: where to compute.
     """
 
     bank: Split
     queries: Split
-    classes: int
+    num_classes: int
     device: str
 
     @classmethod
@@ -311,7 +311,7 @@ class _Look:
 
     def notes(self) -> tuple[str, ...]:
         """What labels are used for."""
-        if not self.classes:
+        if not self.num_classes:
             return ("The images have no labels, so that nearest neighbors are not measured.",)
         note = (
             "Labels are not trained on; they are used for the accuracy of nearest neighbors alone, "
@@ -327,10 +327,10 @@ class _Look:
             "embedding_std": relative_std(embeddings),
             "embedding_rank": effective_rank(embeddings),
         }
-        if self.classes:
+        if self.num_classes:
             queries = _features(module, self.queries, device=self.device)
             k = votes_of(self.bank.y)
-            named = nearest(known, self.bank.y, queries, classes=self.classes, k=k)
+            named = nearest(known, self.bank.y, queries, num_classes=self.num_classes, k=k)
             signs["knn_accuracy"] = float((named == self.queries.y).mean())
         return signs
 
@@ -490,7 +490,7 @@ class _Run:
         bank = _features(module, mixed, device=device, end=end)
         known = mixed.y[: len(bank)]
         k, classes = votes_of(known), len(source.classes)
-        correct = int((nearest(bank, known, features, classes=classes, k=k) == y).sum())
+        correct = int((nearest(bank, known, features, num_classes=classes, k=k) == y).sum())
         return {
             "knn_accuracy": correct / len(y),
             "knn_accuracy_ci": list(wilson_interval(correct, len(y))),

@@ -29,7 +29,7 @@ def votes_of(y: np.ndarray) -> int:
     return max(1, min(NEIGHBORS, int(np.bincount(y)[np.unique(y)].min())))
 
 
-def nearest(train: Tensor, y: np.ndarray, x: Tensor, *, classes: int, k: int) -> np.ndarray:
+def nearest(train: Tensor, y: np.ndarray, x: Tensor, *, num_classes: int, k: int) -> np.ndarray:
     """The class that the nearest samples vote for, int64, (B,).
 
     Neighbors are those of the largest cosine similarity s, and vote with weight exp(s / 0.07)
@@ -40,12 +40,12 @@ def nearest(train: Tensor, y: np.ndarray, x: Tensor, *, classes: int, k: int) ->
         train: features, (N, D).
         y: their classes, (N,).
         x: features, (B, D).
-        classes: K.
+        num_classes: K.
         k: neighbors.
 
     Example:
-        >>> train = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]])
-        >>> nearest(train, np.array([0, 0, 1]), torch.tensor([[0.1, 1.0]]), classes=2, k=1).tolist()
+        >>> train, one = torch.tensor([[1.0, 0], [0.9, 0.1], [0, 1]]), torch.tensor([[0.1, 1]])
+        >>> nearest(train, np.array([0, 0, 1]), one, num_classes=2, k=1).tolist()
         [1]
     """
     center = train.mean(0)
@@ -55,7 +55,7 @@ def nearest(train: Tensor, y: np.ndarray, x: Tensor, *, classes: int, k: int) ->
     out = []
     for part in torch.split(queries, rows):
         similarity, index = (part @ known.T).topk(min(k, len(train)), dim=1)
-        votes = torch.zeros(len(part), classes)
+        votes = torch.zeros(len(part), num_classes)
         votes.scatter_add_(1, label[index], (similarity / TEMPERATURE).exp())
         out.append(votes.argmax(1))
     return torch.cat(out).numpy()
