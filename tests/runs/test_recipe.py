@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from neocog.errors import UsageError
 from neocog.runs.recipe import (
+    LabelsConfig,
     MachineConfig,
     PretrainConfig,
     Recipe,
@@ -48,7 +49,12 @@ def test_any_recipe_survives_a_file(
 
 
 def test_every_key_is_in_the_file() -> None:
-    recipe = Recipe(augment=Augment(), transfer=TransferConfig(), pretrain=PretrainConfig())
+    recipe = Recipe(
+        augment=Augment(),
+        transfer=TransferConfig(),
+        pretrain=PretrainConfig(),
+        labels=LabelsConfig(per_class=10),
+    )
     plain = tomllib.loads(to_toml(recipe))
     for part in fields(Recipe):
         value = getattr(recipe, part.name)

@@ -23,6 +23,7 @@ from neocog.networks.model import SpecifiedNetwork
 from neocog.networks.pretrained import Pretrained, installed, load_pretrained
 from neocog.runs.features import backbone_of, kept_features
 from neocog.runs.initial import BACKBONE, IMAGENET
+from neocog.runs.labels import few_labels
 from neocog.runs.native import Shapes, backbone_size, shapes_of
 from neocog.runs.recipe import ModelConfig, Recipe, TransferConfig
 from neocog.training.linear import fit_linear
@@ -89,6 +90,8 @@ def _chosen(recipe: Recipe, *, strict: bool, progress: Progress) -> tuple[Recipe
     data = recipe.data
     size = (data.size[0], data.size[1]) if data.size else backbone_size(known.input, shapes)
     source = _opened(recipe, size, strict=strict, progress=progress)
+    if recipe.labels is not None:  # no other label may play a part
+        source = few_labels(source, recipe.labels, seed=recipe.train.seed).source
     if not source.classes or len(np.unique(source.splits["train"].y)) < 2:
         return started, ()  # said where the recipe is prepared
     return _compared(random, started, source, known)

@@ -30,6 +30,7 @@ from neocog.graph.cost import Cost, cost
 from neocog.models.seen_samples import SeenSamples, read_seen
 from neocog.networks.catalog import build, schema
 from neocog.networks.model import SpecifiedNetwork
+from neocog.runs.labels import FewLabels, few_labels, semi_batches, semi_steps, semi_task
 from neocog.runs.machine_search import best_device, fastest
 from neocog.runs.memory import available_bytes, training_bytes
 from neocog.runs.native import backbone_size, shapes_of
@@ -37,6 +38,7 @@ from neocog.runs.provenance import where
 from neocog.runs.recipe import MachineConfig, ModelConfig, Recipe
 from neocog.runs.small import default_steps, rate_of_batch, suited_batch
 from neocog.runs.start import Start
+from neocog.tasks.task import Task
 from neocog.training.augment import Augment, suited
 from neocog.training.average import Average
 from neocog.training.layer_rates import finetuning
@@ -68,6 +70,7 @@ class Experiment:
         cost: of one sample.
         notes: notes for the user.
         labeled: the data with its labels, where training goes without them.
+        unlabeled: training images without a label, where labels are few.
     """
 
     recipe: Recipe
@@ -78,6 +81,7 @@ class Experiment:
     cost: Cost
     notes: list[str]
     labeled: Source | None = None
+    unlabeled: Split | None = None
 
     @property
     def machine(self) -> Machine:
@@ -101,6 +105,8 @@ class Experiment:
     @property
     def steps_per_epoch(self) -> int:
         """Batches in a pass over the training split; without a rest that waits a turn."""
+        if self.recipe.semi_supervised and self.unlabeled is not None:
+            return semi_steps(len(self.unlabeled), self.recipe)
         n, size = len(self.source.splits["train"]), self.recipe.train.batch_size
         return max(1, n // size if self.recipe.train.drop_last else -(-n // size))
 
@@ -108,6 +114,8 @@ class Experiment:
         """The batches of an epoch, a pure function of the seed and the epoch."""
         train_config = self.recipe.train
         train = self.source.splits["train"]
+        if self.recipe.semi_supervised and self.unlabeled is not None:
+            return semi_batches(train, self.unlabeled, recipe=self.recipe, epoch=epoch)
         return batches(
             train,
             size=train_config.batch_size,
@@ -118,10 +126,17 @@ class Experiment:
             even=not train_config.drop_last,
         )
 
+    def task(self) -> Task:
+        """What is learned from a batch."""
+        semi = self.recipe.semi_supervised
+        return semi_task(self.recipe) if semi else self.recipe.objective.task()
+
     def seen(self) -> SeenSamples:
         """Samples that the model is trained on, those of its initial weights included."""
         start, splits = self.recipe.model.init, self.source.splits
         before = read_seen(Path(start)) if start else None
+        if self.recipe.semi_supervised and self.unlabeled is not None:
+            before = SeenSamples.of(self.unlabeled, before=before)
         return SeenSamples.of(splits["train"], splits.get("val"), before=before)
 
     def held_out(self) -> dict[str, Split]:
@@ -179,9 +194,18 @@ def prepare(
         source, labeled = without_labels(source), source
     if not recipe.data.val:
         source = replace(source, splits=_with_val(source.splits))
+    few = None
+    if recipe.labels is not None:
+        few = few_labels(source, recipe.labels, seed=recipe.train.seed)
+        source = few.source
     if by_size:
-        recipe = replace(recipe, train=suited_batch(recipe, len(source.splits["train"])))
-    notes = _check(source, recipe)
+        n = len(source.splits["train"])
+        n += len(few.unlabeled) if few is not None and recipe.semi_supervised else 0
+        recipe = replace(recipe, train=suited_batch(recipe, n))
+    notes = [*(few.notes if few is not None else ()), *_check(source, recipe)]
+    if recipe.semi_supervised:
+        assert few is not None
+        _check_semi(few, recipe)
     if recipe.transfer is not None:
         recipe = replace(recipe, optimizer=finetuning(recipe.optimizer))
     spec = _spec(source, recipe, taken)
@@ -224,6 +248,7 @@ def prepare(
         cost=spent,
         notes=notes,
         labeled=labeled,
+        unlabeled=few.unlabeled if few is not None else None,
     )
 
 
@@ -317,7 +342,7 @@ def _check(source: Source, recipe: Recipe) -> list[str]:
     present = int((counts > 0).sum())
     lost = [f"`{printable(f.path)}` is skipped: {_why(f)}" for f in source.sheet.unusable_classes]
     every = np.bincount(source.whole.y[source.whole.y >= 0], minlength=1)
-    if every.max() < 2:
+    if every.max() < 2 and recipe.labels is None:
         raise DataError(
             "A classifier needs two images of a class at least, one to learn from and one to "
             f"measure on; every class of `{printable(recipe.data.path)}` has a single one. Add "
@@ -348,6 +373,18 @@ def _check(source: Source, recipe: Recipe) -> list[str]:
             f"No training sample is of class {names}: the model cannot learn to predict it."
         )
     return [*notes, *_left_out(source)]
+
+
+def _check_semi(few: FewLabels, recipe: Recipe) -> None:
+    if not len(few.unlabeled):
+        raise UsageError(
+            "Every training image has a label: none is left to train on without. Leave --semi out."
+        )
+    if recipe.transfer is not None:
+        raise UsageError(
+            "Unlabeled images train all layers: a linear classifier on frozen ones has no use for "
+            "them. Leave --freeze out, or --semi."
+        )
 
 
 def _check_unlabeled(source: Source, recipe: Recipe) -> list[str]:

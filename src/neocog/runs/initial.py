@@ -33,7 +33,14 @@ from neocog.store.libraries import INSTEAD
 from neocog.store.weights import read_weights
 from neocog.types import InputSpec, ModelSpec
 
-__all__ = ["BACKBONE", "IMAGENET", "InitialWeights", "initial_weights", "network_of"]
+__all__ = [
+    "BACKBONE",
+    "IMAGENET",
+    "InitialWeights",
+    "initial_weights",
+    "is_pretrained",
+    "network_of",
+]
 
 IMAGENET = "imagenet"
 """The pretrained weights of whatever network is trained."""
@@ -124,6 +131,13 @@ def network_of(init: str) -> ModelConfig | None:
     if ours is None:
         return ModelConfig(name=source, init=init)
     return ModelConfig(name=ours[0], init=init, options=dict(ours[1]))
+
+
+def is_pretrained(init: str) -> bool:
+    """Whether weights are of a run without labels, whose head is random."""
+    with contextlib.suppress(NeocogError, OSError):
+        return os.path.isdir(init) and "pretrained" in RunFolder(Path(init)).card()  # noqa: PTH112
+    return False
 
 
 def _of(model: str) -> Pretrained:

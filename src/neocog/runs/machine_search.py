@@ -22,6 +22,7 @@ from neocog.fields import Fields
 from neocog.files import read_json
 from neocog.runs.recipe import MachineConfig, Recipe
 from neocog.targets import write_bytes
+from neocog.tasks.task import Task
 from neocog.training.augment import Augment
 from neocog.training.loop import StepPlan, fit
 from neocog.training.machine import Machine, candidates, choose, to_machine
@@ -120,7 +121,9 @@ def _first_look(
     return math.inf if least > seconds else time.perf_counter() - begun
 
 
-def one_step(model: nn.Module, machine: Machine, batch: Batch, recipe: Recipe) -> None:
+def one_step(
+    model: nn.Module, machine: Machine, batch: Batch, recipe: Recipe, *, task: Task | None = None
+) -> None:
     """One training step, for measuring; changes the model."""
     for _ in fit(
         model,
@@ -128,7 +131,7 @@ def one_step(model: nn.Module, machine: Machine, batch: Batch, recipe: Recipe) -
         build_optimizer(model, recipe.optimizer),
         plan=StepPlan(steps=1, steps_per_epoch=1, seed=recipe.train.seed),
         schedule=recipe.schedule,
-        task=recipe.objective.task(),
+        task=task or recipe.objective.task(),
         max_grad_norm=recipe.objective.max_grad_norm,
         augmentation=recipe.augment or Augment(),
         machine=machine,

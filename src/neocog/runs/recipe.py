@@ -26,6 +26,7 @@ from neocog.training.optimize import OptimizerConfig, ScheduleConfig
 
 __all__ = [
     "DataConfig",
+    "LabelsConfig",
     "MachineConfig",
     "ModelConfig",
     "PretrainConfig",
@@ -203,6 +204,57 @@ class PretrainConfig:
             )
 
 
+SEMI = ("none", "fixmatch", "pseudo")
+"""What unlabeled training images are used for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelsConfig:
+    """Few labels; see `neocog.runs.labels`.
+
+    Args:
+        per_class: training images of each class that keep their label, drawn by `train.seed`; 0
+            where a file says which.
+        file: CSV of path,label or JSON; empty where they are drawn.
+        semi: what the others are used for: `none`, `fixmatch` or `pseudo`.
+        threshold: probability from which on a prediction is the target of an unlabeled image.
+        unlabeled_ratio: unlabeled images in a batch for each labeled one.
+        unlabeled_weight: of their loss.
+    """
+
+    per_class: int = 0
+    file: str = ""
+    semi: str = "none"
+    threshold: float = 0.95
+    unlabeled_ratio: int = 7
+    unlabeled_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the method and the numbers.
+
+        Raises:
+            UsageError: one is out of its range.
+        """
+        if self.semi not in SEMI:
+            raise UsageError(
+                f"`labels.semi` says what unlabeled images are used for, got "
+                f"`{printable(self.semi[:KEY])}`. {did_you_mean(self.semi[:KEY], SEMI)}"
+            )
+        if self.per_class < 0 or (self.per_class and self.file):
+            raise UsageError(
+                "Labels are a number a class, 1 at least, or a file; got "
+                f"{self.per_class}{' and a file' if self.file else ''}. Try `--labels 10`."
+            )
+        fits = 0 < self.threshold <= 1 and self.unlabeled_ratio >= 1
+        if not (fits and 0 <= self.unlabeled_weight < math.inf):
+            raise UsageError(
+                "`labels.threshold` is a probability, `labels.unlabeled_ratio` a number of at "
+                "least 1 and `labels.unlabeled_weight` not negative; got "
+                f"{self.threshold:g}, {self.unlabeled_ratio} and {self.unlabeled_weight:g}. Leave "
+                "them out for the defaults."
+            )
+
+
 @dataclass(frozen=True, kw_only=True)
 class MachineConfig:
     """Device and numerics; empty values are chosen by measuring.
@@ -275,6 +327,7 @@ class Recipe:
         provenance: command, versions and hardware.
         transfer: how it starts from the weights of another network; None for a plain training.
         pretrain: self-supervised pretraining; None for a training with labels.
+        labels: which training images keep their label; None for all.
     """
 
     data: DataConfig = field(default_factory=DataConfig)
@@ -288,12 +341,19 @@ class Recipe:
     provenance: Provenance = field(default_factory=Provenance)
     transfer: TransferConfig | None = None
     pretrain: PretrainConfig | None = None
+    labels: LabelsConfig | None = None
+
+    @property
+    def semi_supervised(self) -> bool:
+        """Whether unlabeled images are trained on beside labeled ones."""
+        return self.labels is not None and self.labels.semi != "none"
 
 
 OPTIONAL: Mapping[str, Callable[[], Any]] = {
     "augment": Augment,
     "transfer": TransferConfig,
     "pretrain": PretrainConfig,
+    "labels": LabelsConfig,
 }
 """Tables that may be missing, and what their keys are changes of."""
 

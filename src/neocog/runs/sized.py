@@ -54,7 +54,7 @@ def sized(
         strict: stop at the first image that cannot be used.
         progress: called with (images done, images in all) while they are decoded.
     """
-    if not budget.seconds or recipe.data.size or recipe.model.init:
+    if not budget.seconds or recipe.data.size or recipe.model.init or recipe.labels is not None:
         return recipe, ()
     data = recipe.data
     try:

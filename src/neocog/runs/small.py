@@ -20,8 +20,7 @@ USUAL_BATCH, LEAST_BATCH = 128, 8
 """Samples of a batch for large and for the smallest sets."""
 
 PRETRAIN_BATCH, LEAST_PRETRAIN = 256, 32
-"""Images of a batch of self-supervised training, which tells images of a batch apart, at most and
-of small sets."""
+"""Images of a batch of training without labels, or with few, at most and of small sets."""
 
 TRANSFER_BATCH = 32
 """Samples of a batch that continues from other weights, at the size of photographs."""
@@ -44,9 +43,9 @@ def suited_batch(recipe: Recipe, samples: int) -> TrainConfig:
         >>> [suited_batch(Recipe(), n).batch_size for n in (35, 500, 5000)]
         [8, 16, 128]
     """
-    if recipe.pretrain is not None:
-        size = PRETRAIN_BATCH
-        while size > LEAST_PRETRAIN and samples < STEPS_A_PASS * size:
+    if recipe.pretrain is not None or recipe.semi_supervised:
+        size, least = PRETRAIN_BATCH, LEAST_PRETRAIN
+        while size > least and samples < STEPS_A_PASS * size:
             size //= 2
         return replace(recipe.train, batch_size=size, drop_last=True)
     size = USUAL_BATCH if recipe.transfer is None else TRANSFER_BATCH

@@ -194,7 +194,7 @@ class _Training:
             model=experiment.model,
             feed=experiment.feed,
             optimizer=experiment.optimizer,
-            task=experiment.recipe.objective.task(),
+            task=experiment.task(),
             steps_per_epoch=experiment.steps_per_epoch,
             progress=progress,
             average=experiment.average,
@@ -402,6 +402,12 @@ class _Training:
             out[name] = score.figures()
             if (of := self.measured[name][1].of) != score.n:
                 out[name]["of"] = of
+        if experiment.unlabeled is not None and experiment.recipe.labels is not None:
+            out["labels"] = {
+                "labeled": len(experiment.source.splits["train"]),
+                "unlabeled": len(experiment.unlabeled),
+                "semi": experiment.recipe.labels.semi,
+            }
         return out | {
             "params": experiment.cost.params,
             "macs": experiment.cost.macs,

@@ -346,6 +346,13 @@ def _summary(head: HeadFit, row: dict[str, Any], budget: Budget) -> dict[str, An
     }
     if budget.seconds:
         out["budget"] = {"seconds": budget.seconds, "spent": round(budget.spent(), 3)}
+    if experiment.unlabeled is not None:
+        labeled = len(experiment.source.splits["train"])
+        out["labels"] = {
+            "labeled": labeled,
+            "unlabeled": len(experiment.unlabeled),
+            "semi": "none",
+        }
     for name, score in head.scores.items():
         out[name] = score.figures()
         if (of := head.outputs[name].of) != score.n:

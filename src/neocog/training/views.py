@@ -11,7 +11,7 @@ from __future__ import annotations
 from neocog.errors import DataError
 from neocog.training.augment import Augment
 
-__all__ = ["suited_views"]
+__all__ = ["suited_strong", "suited_views"]
 
 
 def suited_views(channels: int, size: tuple[int, int]) -> Augment:
@@ -52,4 +52,32 @@ def suited_views(channels: int, size: tuple[int, int]) -> Augment:
     raise DataError(
         f"Views for pretraining are known for gray and color images, 1 or 3 channels; these have "
         f"{channels}. Give --augment yourself."
+    )
+
+
+def suited_strong(channels: int, size: tuple[int, int]) -> Augment:
+    """Strong augmentation of an unlabeled image, after which its class must still be seen.
+
+    Args:
+        channels: 3 for color, 1 for gray.
+        size: (H, W) of the images.
+
+    Example:
+        >>> suited_strong(1, (28, 28)).random_erasing
+        1.0
+    """
+    color = channels == 3
+    return Augment(
+        shift=float(max(1, round(min(size) / 14))),
+        rotate=15.0,
+        scale=0.2,
+        aspect_jitter=0.2,
+        shear=0.25,
+        border="reflect" if color else "zeros",
+        random_erasing=1.0,
+        erasing_size=0.5,
+        brightness=0.2 if color else 0.0,
+        contrast=0.5,
+        saturation=0.5 if color else 0.0,
+        hue=0.05 if color else 0.0,
     )

@@ -22,7 +22,7 @@ from neocog.runs.claim import Claim, claimed, vacant
 from neocog.runs.events import Decoded, Finished
 from neocog.runs.exhibits import run_first_screen, run_sections
 from neocog.runs.folder import RECIPE
-from neocog.runs.initial import IMAGENET, network_of
+from neocog.runs.initial import IMAGENET, is_pretrained, network_of
 from neocog.runs.load import load
 from neocog.runs.pretrain_report import pretrain_first_screen, pretrain_sections
 from neocog.runs.recipe import Recipe, changed, from_toml
@@ -228,6 +228,11 @@ def by_the_data(keys: Mapping[str, Any]) -> dict[str, Any]:
             )
         given["model.init"] = IMAGENET
     start = str(given.get("model.init") or "")
+    if str(given.get("labels.semi", "none")) != "none":
+        given.setdefault("objective.label_smoothing", 0.0)  # predictions must get confident
+        out.pop("model.init", None)
+    elif start and any(k.startswith("labels.") for k in given) and is_pretrained(start):
+        given.setdefault("transfer.freeze", "")
     if start and "model.name" not in given and (network := network_of(start)) is not None:
         options = {f"model.{k}": v for k, v in network.options.items()}
         given = {"model.name": network.name, **options, **given}
