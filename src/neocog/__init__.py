@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from neocog.verbs.fix import fix
     from neocog.verbs.predict import predict
     from neocog.verbs.pretrain import pretrain
+    from neocog.verbs.priors import priors
     from neocog.verbs.summary import summary
     from neocog.verbs.train import resume, train
     from neocog.web.explore import explore
@@ -51,6 +52,7 @@ __all__ = [
     "open_data",
     "predict",
     "pretrain",
+    "priors",
     "resume",
     "summary",
     "train",
@@ -70,6 +72,7 @@ _ROOMS = {
     "open_data": "neocog.data.open",
     "predict": "neocog.verbs.predict",
     "pretrain": "neocog.verbs.pretrain",
+    "priors": "neocog.verbs.priors",
     "resume": "neocog.verbs.train",
     "summary": "neocog.verbs.summary",
     "train": "neocog.verbs.train",

@@ -80,8 +80,14 @@ class Curve(_Drawn):
         y_label: name and unit of the values; "%" for fractions, drawn times 100.
         log_y: draw the values on a logarithmic scale.
         x_names: a name for each position, written in place of its number; or empty.
+        intervals: name of a line to an interval a position, None where there is none; or empty.
         note: how it was measured.
     """
+
+    JSON = keys(
+        "kind", "title", "x", "lines", "x_label", "y_label", "log_y", "x_names", "note",
+        "intervals?=bands",
+    )  # fmt: skip
 
     title: str
     x: Sequence[float]
@@ -90,7 +96,13 @@ class Curve(_Drawn):
     y_label: str
     log_y: bool = False
     x_names: Sequence[str] = ()
+    intervals: Mapping[str, Sequence[tuple[float, float] | None]] = field(default_factory=dict)
     note: str = ""
+
+    @property
+    def bands(self) -> Mapping[str, Sequence[tuple[float, float] | None]] | None:
+        """The intervals; None where there are none."""
+        return self.intervals or None
 
 
 @dataclass(frozen=True, kw_only=True)

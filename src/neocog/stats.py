@@ -7,10 +7,11 @@ asked for, since the command line starts without it.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["interval", "paired_interval", "student_t", "wilson_interval"]
+__all__ = ["interval", "mean_interval", "paired_interval", "student_t", "wilson_interval"]
 
 Z95 = 1.959964
 """The 97.5 % point of the normal distribution, for the interval that every accuracy has."""
@@ -124,6 +125,27 @@ def student_t(df: int, *, level: float = 0.95) -> float:
     from scipy.special import stdtrit
 
     return float(stdtrit(df, (1 + level) / 2))
+
+
+def mean_interval(values: Sequence[float], *, level: float = 0.95) -> tuple[float, float] | None:
+    """The interval of a mean of a few values, as of seeds (Student's t); None for a single one.
+
+    Args:
+        values: independent, two or more.
+        level: of confidence.
+
+    Example:
+        >>> low, high = mean_interval([1.0, 2.0, 3.0])
+        >>> round(low, 2), round(high, 2)
+        (-0.48, 4.48)
+    """
+    n = len(values)
+    if n < 2:
+        return None
+    mean = math.fsum(values) / n
+    error = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1) / n)
+    half = student_t(n - 1, level=level) * error
+    return mean - half, mean + half
 
 
 def _normal(level: float) -> float:

@@ -37,6 +37,7 @@ VERBS = {
     "export": "Export MODEL to ONNX, pt2 or a state dict; check parity.",
     "summary": "Parameters, MACs, FLOPs and receptive fields of MODEL, layer by layer.",
     "data": "Inspect DATA: counts, sizes, unreadable files, duplicates, label conflicts.",
+    "priors": "Measure what locality, weight sharing and other priors are worth on DATA.",
     "models": "List the models that can be trained, with parameters and MACs.",
 }
 """Command to its one-line help. `neocog.cli.COMMAND` holds its `command`."""

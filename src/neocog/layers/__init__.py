@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from neocog.layers.blur import BlurPool as BlurPool2d
     from neocog.layers.blur import MaxBlurPool as MaxBlurPool1d
     from neocog.layers.blur import MaxBlurPool as MaxBlurPool2d
+    from neocog.layers.local import LocallyConnected2d
     from neocog.layers.lowpass import AliasFreeActivation
     from neocog.layers.lowpass import IdealDown as IdealDown1d
     from neocog.layers.lowpass import IdealDown as IdealDown2d
@@ -40,6 +41,7 @@ __all__ = [
     "IdealDown2d",
     "LearnedChoice",
     "LocalResponseNorm",
+    "LocallyConnected2d",
     "MaxBlurPool1d",
     "MaxBlurPool2d",
     "PNormPool1d",
@@ -54,6 +56,7 @@ __all__ = [
 _MODULES = {
     "blocks": ("CircularConv2d",),
     "blur": ("BlurPool", "MaxBlurPool"),
+    "local": ("LocallyConnected2d",),
     "lowpass": ("AliasFreeActivation", "IdealDown"),
     "normalize": ("LocalResponseNorm",),
     "partial": ("PartialConv2d",),

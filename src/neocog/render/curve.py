@@ -44,7 +44,10 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Line:
-    """One line: its name, look (0–7 color, 0–3 dash), paths, and name position in percent."""
+    """One line: its name, look (0–7 color, 0–3 dash), paths, and name position in percent.
+
+    The band is the area between the ends of its intervals; empty where it has none.
+    """
 
     name: str
     color: int
@@ -52,6 +55,7 @@ class Line:
     path: str
     dots: str
     end: str | None
+    band: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,11 +99,18 @@ def view_curve(curve: Curve) -> CurveView:
         name: [None if v is None else float(v) * factor for v in values]
         for name, values in curve.lines.items()
     }
+    bands = {
+        name: [None if v is None else (v[0] * factor, v[1] * factor) for v in values]
+        for name, values in curve.intervals.items()
+    }
     x = axis(curve.x, fitted=True)
-    y = axis([v for values in lines.values() for v in values], log=curve.log_y)
+    heights = [v for values in lines.values() for v in values]
+    ends = [v for values in bands.values() for pair in values if pair for v in pair]
+    y = axis([*heights, *ends], log=curve.log_y)
     y_ticks = [(_p(1 - y.position(v)), t) for v, t in _labeled(y)]
     points = {name: _points(curve.x, values, x, y) for name, values in lines.items()}
-    drawn = _lines(points)
+    areas = {name: _band(curve.x, values, x, y) for name, values in bands.items()}
+    drawn = _lines(points, areas)
     return CurveView(
         x_ticks=_x_ticks(curve, x),
         named=min(18, max(map(len, curve.x_names), default=0)),
@@ -108,7 +119,7 @@ def view_curve(curve: Curve) -> CurveView:
         margin=min(16, max((len(n.name) + 2 for n in drawn if n.end), default=0)),
         lines=drawn,
         strips=_strips(curve, x),
-        numbers=_numbers(curve, percent=percent),
+        numbers=_numbers(curve, bands, percent=percent),
         log=y.log,
         empty=not any(line.path for line in drawn),
         summary=f"Line chart: {', '.join(curve.lines) or 'no lines'} over {curve.x_label}.",
@@ -140,6 +151,13 @@ def _check(curve: Curve) -> None:
                 f"`{printable(name)}` in `{printable(curve.title)}` has {len(values)} "
                 f"for {len(curve.x)}. Put None where there is none."
             )
+    for name, intervals in curve.intervals.items():
+        if name not in curve.lines or len(intervals) != len(curve.x):
+            raise ValueError(
+                f"Intervals are of a line and as many as there are positions; those of "
+                f"`{printable(name)}` in `{printable(curve.title)}` are {len(intervals)} for "
+                f"{len(curve.x)}. Put None where there is none."
+            )
 
 
 def _points(
@@ -154,7 +172,7 @@ def _points(
     ]
 
 
-def _lines(points: dict[str, list[Point | None]]) -> list[Line]:
+def _lines(points: dict[str, list[Point | None]], bands: dict[str, str]) -> list[Line]:
     ends = {n: p[-1][1] for n, line in points.items() if (p := [q for q in line if q is not None])}
     tops = _apart(ends) if 2 <= len(points) <= NAMED else {}
     out = []
@@ -167,6 +185,7 @@ def _lines(points: dict[str, list[Point | None]]) -> list[Line]:
                 path=_path(_thinned(line)),
                 dots=_dots(line),
                 end=tops.get(name),
+                band=bands.get(name, ""),
             )
         )
     return out
@@ -181,6 +200,32 @@ def _path(points: Sequence[Point | None]) -> str:
         else:
             out.append(f"{pen}{_n(point[0])} {_n(point[1])}")
             pen = "L"
+    return "".join(out)
+
+
+def _band(
+    positions: Sequence[float],
+    intervals: Sequence[tuple[float, float] | None],
+    x: Axis,
+    y: Axis,
+) -> str:
+    """Closed SVG paths, one for each run of positions that have an interval."""
+    ends = [
+        _points(positions, [None if v is None else v[i] for v in intervals], x, y) for i in (0, 1)
+    ]
+    out, run = [], list[tuple[Point, Point]]()
+    for pair in (*zip(*ends, strict=True), (None, None)):
+        if pair[0] is not None and pair[1] is not None:
+            run.append((pair[0], pair[1]))
+            continue
+        around = [*(low for low, _ in run), *(high for _, high in reversed(run))]
+        if len(run) > 1:
+            out.append(f"{_path(around)}Z")
+        elif run:  # an interval of a lonely position is an upright line
+            out.append(
+                _path([(a - 2, b) for a, b in around] + [(a + 2, b) for a, b in around[::-1]])
+            )
+        run = []
     return "".join(out)
 
 
@@ -247,23 +292,37 @@ def _strips(curve: Curve, x: Axis) -> list[Strip]:
     ]
 
 
-def _numbers(curve: Curve, *, percent: bool) -> Table:
+def _numbers(
+    curve: Curve,
+    bands: dict[str, list[tuple[float, float] | None]],
+    *,
+    percent: bool,
+) -> Table:
     """The same numbers as a table, evenly thinned to what one may want to read."""
     stride = max(1, math.ceil(len(curve.x) / LISTED))
     kept = range(0, len(curve.x), stride)
     note = "" if stride == 1 else f"One row in {stride} of {len(curve.x):,}."
     return Table(
         title=curve.title,
-        columns=[curve.x_label, *(f"{n} (%)" if percent else n for n in curve.lines)],
+        columns=[
+            curve.x_label,
+            *(f"{n} (%)" if percent else n for n in curve.lines),
+            *(f"{n}, 95 % CI" for n in bands),
+        ],
         rows=[
             [
                 curve.x_names[i] if curve.x_names else curve.x[i],
                 *(_scaled(v[i], 100 if percent else 1) for v in curve.lines.values()),
+                *(_between(v[i]) for v in bands.values()),
             ]
             for i in kept
         ],
         note=note,
     )
+
+
+def _between(ends: tuple[float, float] | None) -> str | None:
+    return None if ends is None else f"{ends[0]:.4g} to {ends[1]:.4g}"
 
 
 def _scaled(value: float | None, factor: int) -> float | None:

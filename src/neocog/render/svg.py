@@ -116,6 +116,9 @@ def _lines(view: CurveView, inner: tuple[int, int]) -> list[str]:
     for line in view.lines:
         stroke = f'stroke="{COLORS[line.color]}" vector-effect="non-scaling-stroke"'
         dash = f' stroke-dasharray="{DASHES[line.dash]}"' if DASHES[line.dash] else ""
+        if line.band:
+            fill = f'fill="{COLORS[line.color]}" fill-opacity="0.13"'
+            out.append(f'<path d="{line.band}" {fill} stroke="none"/>')
         if line.path:
             out.append(f'<path d="{line.path}" {stroke} stroke-width="2"{dash}/>')
         if line.dots:
