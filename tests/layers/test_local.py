@@ -8,8 +8,12 @@ from neocog.layers.local import local_conv2d
 
 @pytest.mark.parametrize(
     ("size", "kernel", "stride", "pad"),
-    [((5, 7), (3, 3), (2, 1), (1, 1)), ((4, 4), (2, 2), (2, 2), (0, 0)), ((6, 5), (1, 3), (1, 2), (0, 1))],
-)  # fmt: skip
+    [
+        ((5, 7), (3, 3), (2, 1), (1, 1)),
+        ((4, 4), (2, 2), (2, 2), (0, 0)),
+        ((6, 5), (1, 3), (1, 2), (0, 1)),
+    ],
+)
 def test_each_output_is_the_product_of_its_window_and_its_own_weights(size, kernel, stride, pad):
     torch.manual_seed(0)
     layer = LocallyConnected2d(2, 3, size=size, kernel=kernel, stride=stride, pad=pad).double()

@@ -9,8 +9,8 @@ from neocog.training.priors import (
     CONTRASTS,
     PRETRAINED,
     Contrast,
+    LabeledImages,
     Labels,
-    Samples,
     Training,
     Trainings,
     draw,
@@ -24,7 +24,7 @@ PAIR = Contrast(prior="sharing", with_="convolutional", without="dense")
 
 
 @pytest.fixture
-def samples() -> Samples:
+def samples() -> LabeledImages:
     """Class 0 has a bright patch anywhere in the upper half, class 1 in the lower one."""
     rng = np.random.default_rng(0)
     y = np.arange(120) % 2
@@ -33,7 +33,7 @@ def samples() -> Samples:
         top, left = 8 * k + rng.integers(0, 5), rng.integers(0, 12)
         x[i, 0, top : top + 3, left : left + 3] += 0.7
     features = torch.from_numpy(np.stack([y, 1 - y], 1) + rng.normal(0, 0.1, (120, 2))).float()
-    return Samples(
+    return LabeledImages(
         x=torch.from_numpy(x), y=y, classes=2, held_out=30, rows=np.arange(120), features=features
     )
 

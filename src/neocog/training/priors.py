@@ -37,8 +37,8 @@ __all__ = [
     "CONTRASTS",
     "PRETRAINED",
     "Contrast",
+    "LabeledImages",
     "Labels",
-    "Samples",
     "Training",
     "Trainings",
     "draw",
@@ -119,7 +119,7 @@ class Training:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Samples:
+class LabeledImages:
     """Labeled images.
 
     Args:
@@ -138,7 +138,7 @@ class Samples:
     rows: np.ndarray
     features: Tensor | None = None
 
-    def with_features(self, features: Tensor) -> Samples:
+    def with_features(self, features: Tensor) -> LabeledImages:
         """The same with features of a pretrained network, (N, D)."""
         return replace(self, features=features)
 
@@ -200,7 +200,7 @@ class Trainings:
         return [(n, a) for n, a in points if a is not None]
 
 
-def draw(samples: Samples, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def draw(samples: LabeledImages, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Which samples are held out, and the order in which others are trained on.
 
     The first n of that order are a draw of n samples in which each class has as many as its share.
@@ -219,7 +219,7 @@ def draw(samples: Samples, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def measure(
-    samples: Samples,
+    samples: LabeledImages,
     trainings: Sequence[Training],
     *,
     seconds: float = math.inf,
@@ -249,7 +249,7 @@ def measure(
     return done
 
 
-def trained_accuracy(samples: Samples, training: Training) -> tuple[float, int]:
+def trained_accuracy(samples: LabeledImages, training: Training) -> tuple[float, int]:
     """Train one twin; its accuracy on what its draw holds out, and its parameters.
 
     Args:
@@ -273,7 +273,7 @@ def trained_accuracy(samples: Samples, training: Training) -> tuple[float, int]:
     return accuracy, sum(p.numel() for p in net.parameters())
 
 
-def gradient_norms(samples: Samples, *, seeds: int) -> dict[str, tuple[float, ...]]:
+def gradient_norms(samples: LabeledImages, *, seeds: int) -> dict[str, tuple[float, ...]]:
     """L2 norm of the gradient of each convolution of the deep twins, before the first step.
 
     Args:
@@ -351,7 +351,7 @@ def _needed(curve: Sequence[tuple[int, float]], accuracy: float) -> tuple[float,
 
 
 def _pretrained_accuracy(
-    samples: Samples, rows: np.ndarray, held: np.ndarray, seed: int
+    samples: LabeledImages, rows: np.ndarray, held: np.ndarray, seed: int
 ) -> tuple[float, int]:
     assert samples.features is not None
     fitted = fit_linear(samples.features[rows], samples.y[rows], samples.classes, seed=seed)
@@ -360,7 +360,7 @@ def _pretrained_accuracy(
     return float((predicted == samples.y[held]).mean()), params
 
 
-def _pixels(samples: Samples, rows: np.ndarray, *, shuffled: bool) -> Tensor:
+def _pixels(samples: LabeledImages, rows: np.ndarray, *, shuffled: bool) -> Tensor:
     x = samples.x[torch.from_numpy(np.ascontiguousarray(rows))]
     if shuffled:
         order = np.random.default_rng(_PIXELS).permutation(x[0, 0].numel())
@@ -368,7 +368,7 @@ def _pixels(samples: Samples, rows: np.ndarray, *, shuffled: bool) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def _built(samples: Samples, name: str, seed: int) -> nn.Module:
+def _built(samples: LabeledImages, name: str, seed: int) -> nn.Module:
     """A twin with the random weights of a seed; the global random state is left as it was."""
     state = torch.get_rng_state()
     torch.manual_seed(step_seed(seed, -1))

@@ -22,7 +22,7 @@ from neocog.runs.native import backbone_size, shapes_of
 from neocog.training.label_symmetries import squares
 from neocog.training.priors import (
     PRETRAINED,
-    Samples,
+    LabeledImages,
     Training,
     Trainings,
     gradient_norms,
@@ -128,7 +128,7 @@ def priors(
         )
         gradients = gradient_norms(samples, seeds=seeds or SEEDS)
     n = trained_on[-1]
-    shown = dict.fromkeys(t.twin for t in plan)
+    twins = dict.fromkeys(t.twin for t in plan)
     skipped = ("pretrained weights",) if pretrained and samples.features is None else ()
     return Priors(
         source=str(source),
@@ -136,7 +136,7 @@ def priors(
         held_out=samples.held_out,
         classes=opened.classes,
         size=(samples.x.shape[1], samples.x.shape[2], samples.x.shape[3]),
-        params={name: done.params[name] for name in shown if name in done.params},
+        params={name: done.params[name] for name in twins if name in done.params},
         worth=worth_of(done, n),
         curves=curves_of(done),
         gradients=gradients,
@@ -150,7 +150,7 @@ def _split_names(opened: Source, part: str | None) -> list[str]:
     return [part] if part else [n for n in ("train", "val") if len(opened.splits.get(n, ()))]
 
 
-def _samples(opened: Source, part: str | None) -> Samples:
+def _samples(opened: Source, part: str | None) -> LabeledImages:
     """Images as squares of 16 to 32 pixels a side, with their classes."""
     splits = [opened.split(name) for name in _split_names(opened, part)]
     y = np.concatenate([s.y for s in splits]) if splits else np.zeros(0, np.int64)
@@ -173,7 +173,7 @@ def _samples(opened: Source, part: str | None) -> Samples:
         own = rows[(rows >= start) & (rows < start + len(split))] - start
         parts += [squares(pixels(split, b)) for b in _blocks(own)]
     held = min(HELD_MOST, round(HELD_OUT * len(rows)))
-    return Samples(
+    return LabeledImages(
         x=torch.cat(parts), y=y[rows], classes=len(opened.classes), held_out=held, rows=rows
     )
 
@@ -182,7 +182,7 @@ def _blocks(rows: np.ndarray) -> list[np.ndarray]:
     return [rows[i : i + BLOCK] for i in range(0, len(rows), BLOCK)]
 
 
-def _sizes(samples: Samples, sizes: Sequence[int] | None) -> list[int]:
+def _sizes(samples: LabeledImages, sizes: Sequence[int] | None) -> list[int]:
     """Numbers of samples that are trained on, rising."""
     if sizes is None:
         largest = min(LARGEST, samples.most)
@@ -196,7 +196,9 @@ def _sizes(samples: Samples, sizes: Sequence[int] | None) -> list[int]:
     return sorted(set(sizes))
 
 
-def _plan(samples: Samples, sizes: list[int], *, seeds: int | None, full: bool) -> list[Training]:
+def _plan(
+    samples: LabeledImages, sizes: list[int], *, seeds: int | None, full: bool
+) -> list[Training]:
     """Every training, the most important ones first."""
     n, most = sizes[-1], samples.most
     larger = sorted({m for m in (2 * n, 4 * n, most) if n < m <= min(4 * n, most)})
@@ -236,14 +238,16 @@ def _left_out(plan: Sequence[Training], done: Trainings) -> tuple[str, ...]:
     return tuple(out)
 
 
-def _photographs(where: str, samples: Samples) -> bool:
+def _photographs(where: str, samples: LabeledImages) -> bool:
     """Whether pretrained weights are here, and the images are color photographs."""
     if samples.x.shape[1] != 3 or not installed():
         return False
     return shapes_of(where).side >= PHOTOGRAPH
 
 
-def _with_features(opened: Source, part: str | None, samples: Samples, *, strict: bool) -> Samples:
+def _with_features(
+    opened: Source, part: str | None, samples: LabeledImages, *, strict: bool
+) -> LabeledImages:
     """With the features of a pretrained network, of the images at the size that suits it."""
     known = next((w for w in installed() if w.name == "efficientnet_lite1"), installed()[0])
     size = backbone_size(known.input, shapes_of(opened.path))

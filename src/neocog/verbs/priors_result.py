@@ -15,7 +15,7 @@ from neocog.render.notebook import Result
 from neocog.stats import mean_interval
 from neocog.training.priors import CONTRASTS, Contrast, Labels, Trainings, labels_worth
 
-__all__ = ["Difference", "LearningCurve", "PriorWorth", "Priors", "worth_of"]
+__all__ = ["AccuracyDifference", "LearningCurve", "PriorWorth", "Priors", "worth_of"]
 
 DEEP = "deep"
 """Twins whose name begins so are of many layers."""
@@ -24,7 +24,7 @@ Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference(Jsonable):
+class AccuracyDifference(Jsonable):
     """Accuracy with a prior less accuracy without, on the same draws.
 
     Args:
@@ -63,8 +63,8 @@ class PriorWorth(Jsonable):
 
     contrast: Contrast
     n: int
-    unshuffled: Difference
-    shuffled: Difference | None
+    unshuffled: AccuracyDifference
+    shuffled: AccuracyDifference | None
     labels: Labels | None
 
 
@@ -195,7 +195,7 @@ class Priors(Result):
 
     def _bars(self) -> Bars:
         """The worth of each prior, on the images as they are and on shuffled pixels."""
-        sides: dict[str, list[Difference | None]] = {
+        sides: dict[str, list[AccuracyDifference | None]] = {
             "as they are": [w.unshuffled for w in self.worth],
             "shuffled pixels": [w.shuffled for w in self.worth],
         }
@@ -347,11 +347,11 @@ def _within(ends: Interval | None) -> Interval | None:
     return None if ends is None else (max(0.0, ends[0]), min(1.0, ends[1]))
 
 
-def _difference(values: Sequence[float]) -> Difference | None:
+def _difference(values: Sequence[float]) -> AccuracyDifference | None:
     if not values:
         return None
     mean = sum(values) / len(values)
-    return Difference(difference=mean, interval=mean_interval(values), seeds=len(values))
+    return AccuracyDifference(difference=mean, interval=mean_interval(values), seeds=len(values))
 
 
 def _is_main(name: str) -> bool:
@@ -377,7 +377,7 @@ def _sentence(worth: PriorWorth, n: int) -> str:
     return f"{sentence}; on shuffled pixels {_points(worth.shuffled)}{decided}."
 
 
-def _points(d: Difference) -> str:
+def _points(d: AccuracyDifference) -> str:
     """Points of accuracy, with their interval."""
     text = f"{_signed(100 * d.difference)} pp"
     if d.interval is None:
