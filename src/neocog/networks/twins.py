@@ -8,7 +8,7 @@ position: no global pooling, which would be an assumption of its own.
 - `convolutional`: the same windows, and one set of weights for all positions (weight sharing).
 - `anti-aliased`: the same convolutions at stride 1, blurred before they are downsampled.
 
-Widths are chosen so that these have as many parameters, within 1 %. Another four are sixteen
+Widths are chosen so that these have as many parameters, within 1 %. Another four are twelve
 convolutions in a row, with and without residual connections and batch norm. A prior that is added
 is a line of `TWINS`, and one of `neocog.training.priors.CONTRASTS`.
 """
@@ -36,7 +36,7 @@ WIDTHS = (16, 32, 64)
 
 KERNEL, STRIDE = 3, 2
 
-DEPTH, WIDTH = 16, 16
+DEPTH, WIDTH = 12, 16
 """Convolutions of a deep twin, and their channels."""
 
 TOLERANCE = 0.01
@@ -158,7 +158,7 @@ def _convolutional(shape: _Shape, downsampling: str = "stride") -> nn.Module:
 
 
 class DeepTwin(nn.Module):
-    """Sixteen convolutions in a row at one size, with or without residual connections, batch norm.
+    """Twelve convolutions in a row at one size, with or without residual connections, batch norm.
 
     Batch norm brings 0.7 % more parameters: a scale and a shift a channel in place of a bias.
 

@@ -42,11 +42,11 @@ LEAST = 60
 HELD_OUT, HELD_MOST = 0.25, 2_000
 """Fraction of the samples that a draw holds out, and their number, at most."""
 
-LARGEST, SIZES = 1_000, 4
+LARGEST, SIZES = 1_000, 3
 """Samples that the figures are of, at most, and points of a learning curve, each half of the
 next."""
 
-SECONDS = 42.0
+SECONDS = 50.0
 """For all trainings, where nothing is said of seeds and sizes."""
 
 SEEDS, MANY_SEEDS = 3, 5
@@ -208,7 +208,7 @@ def _plan(
     curves = [(name, m, False) for name in SHALLOW[:3] for m in smaller]
     rest = [(name, m, False) for m in larger for name in ("dense", "local")]
     deep = [(name, n, False) for name in DEEP]
-    groups = [head, curves, rest, deep, [(SHALLOW[3], m, False) for m in smaller]]
+    groups = [head, deep, curves, rest, [(SHALLOW[3], m, False) for m in smaller]]
     if full:
         every = [*sizes, *larger]
         groups.append([(k, m, s) for k in SHALLOW for m in every for s in (False, True)])
