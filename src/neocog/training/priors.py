@@ -115,7 +115,8 @@ class Training:
     @property
     def steps(self) -> int:
         """Of the optimizer: more for more samples, by their root; half for deep twins, which have
-        four times as many layers."""
+        four times as many layers.
+        """
         return round((4 if self.twin.startswith("deep") else 8) * math.sqrt(self.n))
 
 

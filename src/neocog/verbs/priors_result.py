@@ -292,8 +292,8 @@ class Priors(Result):
             text=f"Images of {channels}×{height}×{width} pixels, {len(self.classes)} classes. For "
             "each seed the same draw of samples trains every twin, and the same others measure "
             "it; test samples of the data are left alone. Twins of a pair take the same steps of "
-            "AdamW at the same rate, without augmentation. Shuffled pixels: one fixed permutation of "
-            "positions, for all images.",
+            "AdamW at the same rate, without augmentation. Shuffled pixels: one fixed permutation "
+            "of positions, for all images.",
             exhibits=[Table(title="Parameters", columns=["twin", "parameters"], rows=rows)],
         )
 
