@@ -16,7 +16,7 @@ from neocog.layers.local import local_conv2d
 )
 def test_each_output_is_the_product_of_its_window_and_its_own_weights(size, kernel, stride, pad):
     torch.manual_seed(0)
-    layer = LocallyConnected2d(2, 3, size=size, kernel=kernel, stride=stride, pad=pad).double()
+    layer = LocallyConnected2d(2, 3, size=size, kernel_size=kernel, stride=stride, pad=pad).double()
     x = torch.randn(2, 2, *size, dtype=torch.float64)
     out = layer(x)
     wide = F.pad(x, (pad[1], pad[1], pad[0], pad[0]))
@@ -39,7 +39,7 @@ def test_with_the_same_weights_everywhere_it_is_a_convolution():
         x,
         weight.flatten(1).expand(places, 4, 27),
         bias.expand(places, 4),
-        kernel=3,
+        kernel_size=3,
         stride=2,
         pad=1,
     )
@@ -47,13 +47,13 @@ def test_with_the_same_weights_everywhere_it_is_a_convolution():
 
 
 def test_gradients_are_those_of_the_products():
-    layer = LocallyConnected2d(1, 2, size=(4, 4), kernel=3, stride=2).double()
+    layer = LocallyConnected2d(1, 2, size=(4, 4), kernel_size=3, stride=2).double()
     x = torch.randn(2, 1, 4, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(layer, (x,))
 
 
 def test_weights_start_within_the_bound_of_a_convolution():
-    layer = LocallyConnected2d(4, 8, size=(8, 8), kernel=3)
+    layer = LocallyConnected2d(4, 8, size=(8, 8), kernel_size=3)
     bound = 1 / 36**0.5
     for parameter in layer.parameters():
         assert bound * 0.9 < parameter.abs().max() <= bound

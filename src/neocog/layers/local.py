@@ -23,7 +23,7 @@ def local_conv2d(
     weight: Float[Tensor, "L O R"],
     bias: Float[Tensor, "L O"] | None = None,
     *,
-    kernel: Pair,
+    kernel_size: Pair,
     stride: Pair = 1,
     pad: Pair = 0,
 ) -> Float[Tensor, "B O h w"]:
@@ -34,18 +34,18 @@ def local_conv2d(
         weight: of each of L = h·w positions, row by row, of each output channel; R = C·taps, in the
             order of `torch.nn.functional.unfold`: channel, row, column.
         bias: of each position and output channel.
-        kernel: taps.
+        kernel_size: taps.
         stride: of the window.
         pad: zeros on each side.
 
     Example:
         >>> x = torch.arange(16.0).view(1, 1, 4, 4)
         >>> mean = torch.full((4, 1, 4), 0.25)
-        >>> local_conv2d(x, mean, kernel=2, stride=2).tolist()
+        >>> local_conv2d(x, mean, kernel_size=2, stride=2).tolist()
         [[[[2.5, 4.5], [10.5, 12.5]]]]
     """
-    h, w = output_hw((x.shape[2], x.shape[3]), kernel, stride=stride, padding=pad)
-    windows = F.unfold(x, pair(kernel), padding=pair(pad), stride=pair(stride))
+    h, w = output_hw((x.shape[2], x.shape[3]), kernel_size, stride=stride, padding=pad)
+    windows = F.unfold(x, pair(kernel_size), padding=pair(pad), stride=pair(stride))
     out = torch.bmm(windows.permute(2, 0, 1), weight.transpose(1, 2))  # (L, B, O)
     if bias is not None:
         out = out + bias[:, None]
@@ -58,38 +58,38 @@ class LocallyConnected2d(nn.Module):
     Weights start as those of a convolution do: uniform in ±1/√(C·taps), the bias too.
 
     Args:
-        inputs: input channels.
-        outputs: output channels.
+        in_channels: input channels.
+        out_channels: output channels.
         size: (H, W) of the map, which is fixed: each position has its own weights.
-        kernel: taps.
+        kernel_size: taps.
         stride: of the window.
         pad: zeros on each side; None for as many as keep the size at stride 1.
         bias: add a trainable number a position and channel.
 
     Example:
-        >>> layer = LocallyConnected2d(1, 2, size=(28, 28), kernel=3, stride=2)
+        >>> layer = LocallyConnected2d(1, 2, size=(28, 28), kernel_size=3, stride=2)
         >>> sum(p.numel() for p in layer.parameters())  # 14·14 positions, 2·(9 + 1) each
         3920
     """
 
     def __init__(
         self,
-        inputs: int,
-        outputs: int,
+        in_channels: int,
+        out_channels: int,
         *,
         size: tuple[int, int],
-        kernel: Pair,
+        kernel_size: Pair,
         stride: Pair = 1,
         pad: Pair | None = None,
         bias: bool = True,
     ) -> None:
         super().__init__()
-        self.kernel, self.stride = pair(kernel), pair(stride)
-        self.pad = same_padding(kernel) if pad is None else pair(pad)
-        self.output_size = output_hw(size, self.kernel, stride=self.stride, padding=self.pad)
-        positions, reach = math.prod(self.output_size), inputs * math.prod(self.kernel)
-        self.weight = nn.Parameter(torch.empty(positions, outputs, reach))
-        self.bias = nn.Parameter(torch.empty(positions, outputs)) if bias else None
+        self.kernel_size, self.stride = pair(kernel_size), pair(stride)
+        self.pad = same_padding(kernel_size) if pad is None else pair(pad)
+        self.output_size = output_hw(size, self.kernel_size, stride=self.stride, padding=self.pad)
+        positions, reach = math.prod(self.output_size), in_channels * math.prod(self.kernel_size)
+        self.weight = nn.Parameter(torch.empty(positions, out_channels, reach))
+        self.bias = nn.Parameter(torch.empty(positions, out_channels)) if bias else None
         bound = 1 / math.sqrt(reach)
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
@@ -97,13 +97,18 @@ class LocallyConnected2d(nn.Module):
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B O h w"]:
         """The map that its own weights make of each window."""
         return local_conv2d(
-            x, self.weight, self.bias, kernel=self.kernel, stride=self.stride, pad=self.pad
+            x,
+            self.weight,
+            self.bias,
+            kernel_size=self.kernel_size,
+            stride=self.stride,
+            pad=self.pad,
         )
 
     def extra_repr(self) -> str:
         """As a convolution writes itself."""
         positions, outputs, reach = self.weight.shape
         return (
-            f"{reach // math.prod(self.kernel)}, {outputs}, kernel_size={self.kernel}, "
+            f"{reach // math.prod(self.kernel_size)}, {outputs}, kernel_size={self.kernel_size}, "
             f"stride={self.stride}, padding={self.pad}, positions={positions}"
         )

@@ -96,7 +96,7 @@ def _dense_widths(shape: _Shape) -> tuple[int, int, int]:
 
 def _dense(shape: _Shape) -> nn.Module:
     inputs, hidden = shape.channels * shape.size[0] * shape.size[1], _dense_widths(shape)
-    return Dense(inputs=inputs, hidden=hidden, classes=shape.classes, dropout=0.0)
+    return Dense(inputs=inputs, hidden=hidden, num_classes=shape.classes, dropout=0.0)
 
 
 @lru_cache(maxsize=64)
@@ -117,7 +117,7 @@ def _local(shape: _Shape) -> nn.Module:
     layers, inputs = nn.Sequential(), shape.channels
     for width, size in zip(_local_widths(shape), shape.sizes(), strict=False):
         layers.append(
-            LocallyConnected2d(inputs, width, size=size, kernel=KERNEL, stride=STRIDE)
+            LocallyConnected2d(inputs, width, size=size, kernel_size=KERNEL, stride=STRIDE)
         ).append(nn.ReLU())
         inputs = width
     return Twin(layers, inputs=inputs * shape.positions()[-1], classes=shape.classes)
@@ -149,9 +149,9 @@ def _widths(
 def _convolutional(shape: _Shape, downsampling: str = "stride") -> nn.Module:
     layers, inputs = nn.Sequential(), shape.channels
     for width in WIDTHS:
-        how = strided(downsampling, width, kernel=KERNEL, stride=STRIDE, padding="zeros")
+        how = strided(downsampling, width, kernel_size=KERNEL, stride=STRIDE, padding="zeros")
         layers.append(how.before)
-        layers.append(conv(inputs, width, kernel=KERNEL, stride=how.stride, pad=how.pad))
+        layers.append(conv(inputs, width, kernel_size=KERNEL, stride=how.stride, pad=how.pad))
         layers.append(nn.ReLU()).append(how.after)
         inputs = width
     return Twin(layers, inputs=inputs * shape.positions()[-1], classes=shape.classes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 import time
@@ -229,12 +228,12 @@ def _left_out(plan: Sequence[Training], done: Trainings) -> tuple[str, ...]:
     tried = {(t.twin, t.n, t.shuffled) for t in done.accuracy}
     whole = [t for t in missing if (t.twin, t.n, t.shuffled) not in tried]
     out = []
-    for twin, some in itertools.groupby(sorted(whole, key=lambda t: t.twin), lambda t: t.twin):
-        sizes = sorted({t.n for t in some})
+    for twin in sorted({t.twin for t in whole}):
+        sizes = sorted({t.n for t in whole if t.twin == twin})
         out.append(f"{twin} on {', '.join(f'{n:,}' for n in sizes)} images")
     if seeds := len(missing) - len(whole):
-        some = "1 repetition with another seed" if seeds == 1 else f"{seeds} repetitions"
-        out.append(some if seeds == 1 else f"{some} with other seeds")
+        one = "1 repetition with another seed"
+        out.append(one if seeds == 1 else f"{seeds} repetitions with other seeds")
     return tuple(out)
 
 
