@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import mmap
 import os
 import resource
 import signal
@@ -14,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neocog.data.cache import default_folder
+from neocog.data import cache as cache_module
+from neocog.data.cache import Cache, default_folder
 from neocog.data.folder import scan
 from neocog.data.open import open_data
 from neocog.errors import DataError, UsageError
@@ -283,3 +285,24 @@ def test_meta_data_is_plain_json(folder, cache):
     open_data(folder())
     (meta,) = (cache / "sets").glob("*/meta.json")
     assert set(json.loads(meta.read_text())) == {"sheet", "names", "arrays"}
+
+
+def test_samples_that_are_decoded_later_lie_in_memory_and_no_full_disk_can_end_the_process(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(cache_module, "_IN_MEMORY", 1)
+    opened = []
+    plain = mmap.mmap
+    monkeypatch.setattr(
+        mmap, "mmap", lambda *how, **more: opened.append(how) or plain(*how, **more)
+    )
+    x = Cache(tmp_path).room((5, 4, 4, 1), np.dtype(np.uint16))
+    x[:] = 7  # writes every page: of a file on a full disk that would be a bus error
+    assert opened == [(-1, 160)]
+    assert [*tmp_path.rglob("*")] == []
+
+    def refused(*how, **more):
+        raise OSError(12, "no memory is left")
+
+    monkeypatch.setattr(mmap, "mmap", refused)
+    assert Cache(tmp_path).room((5, 4, 4, 1), np.dtype(np.uint16)).sum() == 0

@@ -65,6 +65,30 @@ def test_chosen_rows_are_those_of_a_folder_that_is_decoded_whole(folder, decoded
     assert open_data(folder, size=(32, 32), later=10).decode is None  # it is decoded by now
 
 
+def test_a_caution_on_pixels_says_of_which_images_it_speaks(folder):
+    for file in folder.rglob("*.png"):
+        Image.fromarray(np.full((40, 40, 3), 9, np.uint8)).save(file)
+    few = open_data(folder, size=(32, 32), later=10).decoded(ALL, np.arange(7))
+    assert any(
+        c.startswith(f"Of the 7 decoded images of {N}: The brightest") for c in few.sheet.cautions
+    )
+    every = open_data(folder, size=(32, 32), later=10).decoded(ALL, np.arange(N))
+    whole = open_data(folder, size=(32, 32))
+    assert any(c.startswith("The brightest pixel of all") for c in whole.sheet.cautions)
+    assert every.sheet.cautions == whole.sheet.cautions
+    assert few.fingerprint == every.fingerprint == whole.fingerprint
+
+
+def test_reading_ends_where_nothing_is_decoded_and_keeps_no_file(folder, monkeypatch):
+    listings, steps = [], []
+    plain = build.scan
+    monkeypatch.setattr(build, "scan", lambda path: listings.append(plain(path)) or listings[-1])
+    later = open_data(folder, size=(32, 32), later=10, progress=lambda *done: steps.append(done))
+    assert steps[-1] == (2 * N, 2 * N)
+    assert later.decode is not None
+    assert [len(listing.kept) for listing in listings] == [0]
+
+
 @pytest.mark.parametrize("name", ["train", "val", "test"])
 def test_rows_of_a_split_lie_behind_those_of_the_others(folder, name):
     later, whole = (open_data(folder, size=(32, 32), later=n) for n in (10, None))

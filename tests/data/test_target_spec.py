@@ -55,6 +55,8 @@ def test_what_does_not_fit():
         TargetSpec(kind="class").check(OF["class"], 3)
     with pytest.raises(DataError, match=r"Boxes are \(M, 5\)"):
         TargetSpec(kind="boxes", classes=("a",)).check([np.zeros((1, 4))], 1)
+    with pytest.raises(DataError, match=r"Boxes are \(M, 5\)"):  # also where no class has a name
+        TargetSpec(kind="boxes").check([np.zeros((1, 5)), np.zeros((5,))], 2)
 
 
 def test_sources_and_samples_say_their_targets_and_tasks_ask_for_them():

@@ -15,10 +15,12 @@ from neocog.data.split import Split
 from neocog.exhibits import Curve, Scalar, Section
 from neocog.networks.catalog import build
 from neocog.runs import exhibits, training_notes
-from neocog.runs.recipe import Recipe
+from neocog.runs.recipe import ModelConfig, Recipe
 from neocog.runs.split_outputs import SplitOutputs
+from neocog.runs.train import _Training
 from neocog.tasks.classify import evaluation
 from neocog.training.machine import Machine
+from neocog.training.optimize import ScheduleConfig
 
 LOSSES = [0.0, 1e-12, 0.05, 0.7, 0.703, 2.2, math.log(10), 2.31, 4.7, 5.24, 11.6, 1e6, 1e30]
 CLAIMS = ("exploded", "rose", "hardly moved", "left the range")
@@ -79,6 +81,23 @@ def test_courses_by_name(first: float, last: float, claim: str) -> None:
     assert _claim(training_notes.moved(first, last, guessing=2.3026, rate=0.1, steps=3)) == claim
     if claim in ("rose", "hardly moved"):  # one step says nothing
         assert not training_notes.moved(first, last, guessing=2.3026, rate=0.1, steps=1)
+
+
+def test_trained_weights_and_a_rising_rate_are_no_fault_of_the_learning_rate() -> None:
+    how = {"guessing": 2.3026, "rate": 0.1, "steps": 95, "settling": True}
+    assert training_notes.moved(0.4, 1.9, **how) == ""
+    assert training_notes.moved(2.3, 2.3, **how) == ""
+    assert "exploded" in training_notes.moved(0.4, 50.0, **how)
+
+    def settling(init: str, steps: int) -> bool:
+        recipe = Recipe(model=ModelConfig(init=init), schedule=ScheduleConfig(warmup=0.2))
+        session = SimpleNamespace(
+            experiment=SimpleNamespace(recipe=recipe), progress=SimpleNamespace(last=500)
+        )
+        return _Training._settling(session, steps)
+
+    assert [settling("", 95), settling("", 101), settling("none", 101)] == [True, False, False]
+    assert settling("imagenet", 400)
 
 
 OBJECTIVES = ("cross_entropy", "mean_squared_error")

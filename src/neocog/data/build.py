@@ -156,6 +156,7 @@ def build_folder(
     )  # fmt: skip
     done = _open(cache.load(key), key)
     if done is None and later is not None and len(rows) > later:
+        tick.finish()
         return _outlined(cache, key, listing, table, rows, full, reasons, progress)
     if done is None:
 
@@ -350,7 +351,8 @@ def _outlined(
 ) -> Built:
     """The same set without pixels, which are decoded for the requested rows.
 
-    The sheet of such a set lacks what only pixels show.
+    The fingerprint is that of the whole set; the sheet lacks what only pixels show, and a caution
+    that decoded pixels give says of how many images it speaks.
     """
     size, channels = options.size or (0, 0), options.channels or 0
     dtype = np.dtype(np.uint16 if (table["bits"][rows] == 16).any() else np.uint8)
@@ -367,6 +369,7 @@ def _outlined(
     x = cache.room((len(rows), *size, channels), dtype)
     built = _opened((meta, {**arrays, "x": x}), key)
     files = {n: i for i, n in enumerate(listing.names)}
+    listing.kept.clear()  # the closure would hold it as long as the set
 
     def decode(some: np.ndarray) -> list[str]:
         chosen = [files[built.whole.names[r]] for r in some.tolist()]
@@ -389,7 +392,9 @@ def _outlined(
         pixels = Cache(cache.folder, read=partial(read_rows, shape=shape))
         rows_key = _hash(key, "rows", chosen)
         x[some] = (pixels.load(rows_key) or pixels.make(rows_key, fill))[1]["x"]
-        return nothing_to_see(x, some, table["alpha"][chosen] > 0)[1]
+        cautions = nothing_to_see(x, some, table["alpha"][chosen] > 0)[1]
+        part = f"Of the {len(chosen):,} decoded images of {len(rows):,}: "
+        return [part + caution for caution in cautions] if len(chosen) < len(rows) else cautions
 
     return replace(built, decode=decode)
 

@@ -112,8 +112,8 @@ class TargetSpec(Jsonable):
                 f"Every sample has one target; got {n} samples and {len(targets)} targets. "
                 "Give as many, or none."
             )
+        indices = _indices(targets)
         if self.classes:
-            indices = _indices(targets)
             low, high = (int(indices.min()), int(indices.max())) if indices.size else (0, 0)
             if low < -1 or high >= len(self.classes):
                 raise DataError(

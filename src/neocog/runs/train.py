@@ -253,8 +253,15 @@ class _Training:
             guessing=self._guessing(),
             rate=self.experiment.recipe.optimizer.lr,
             steps=step.number,
+            settling=self._settling(step.number),
         )
         return row, (note,) if note else ()
+
+    def _settling(self, steps: int) -> bool:
+        """Whether a rising loss is to be expected: of trained weights, or before the peak rate."""
+        recipe = self.experiment.recipe
+        warmup = recipe.schedule.warmup * self.progress.last
+        return recipe.model.init not in ("", "none") or steps <= warmup
 
     def _guessing(self) -> float:
         classes = len(self.experiment.source.classes)

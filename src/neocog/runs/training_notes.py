@@ -27,7 +27,15 @@ def chance(objective: str, num_classes: int) -> float:
     return math.log(num_classes)
 
 
-def moved(first: float, last: float, *, guessing: float, rate: float, steps: int) -> str:
+def moved(
+    first: float,
+    last: float,
+    *,
+    guessing: float,
+    rate: float,
+    steps: int,
+    settling: bool = False,
+) -> str:
     """A note on the loss of the first steps, where the learning rate may be wrong.
 
     Args:
@@ -36,6 +44,8 @@ def moved(first: float, last: float, *, guessing: float, rate: float, steps: int
         guessing: loss of a uniform prediction, see `chance`.
         rate: peak learning rate.
         steps: how many.
+        settling: the weights were trained before, or the rate still rises to its peak. A loss that
+            rises somewhat, or hardly moves, is then no fault; one that explodes is.
 
     Returns:
         A sentence; empty if the loss fell, need not fall, or had no time to.
@@ -46,6 +56,8 @@ def moved(first: float, last: float, *, guessing: float, rate: float, steps: int
         probably too high. Try `--lr 0.015`.'
         >>> moved(2.3, 0.4, guessing=2.3, rate=0.15, steps=27)
         ''
+        >>> moved(0.4, 0.9, guessing=2.3, rate=0.001, steps=95, settling=True)
+        ''
     """
     what = f"in the first {steps:,} steps, from {first:.3g} to {last:.3g}"
     lower = f"Try `--lr {rate / 10:.2g}`."
@@ -55,7 +67,7 @@ def moved(first: float, last: float, *, guessing: float, rate: float, steps: int
         return (
             f"The loss exploded {what}: the learning rate {rate:.3g} is probably too high. {lower}"
         )
-    if steps < FEW:
+    if settling or steps < FEW:
         return ""
     if last > 1.02 * first and (last > guessing / 2 or last > 2 * first > 0):
         return f"The loss rose {what}: the learning rate {rate:.3g} may be too high. {lower}"
