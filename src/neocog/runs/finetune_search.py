@@ -252,141 +252,175 @@ def search_finetune(
     if result.norms:
         result.offer("recalibrated", 0, judge(start), start)
     if aim.passes:
-        yield from _fine_tune(start, guide_of(guide, recipe, len(train)), train, recipe, judge,
-                              aim, result)  # fmt: skip
+        guided = guide_of(guide, recipe, len(train))
+        yield from _Search(start, guided, train, recipe, judge, aim, result).tuned()
     assert result.best is not None
     model.network.load_state_dict(result.best.weights)
     model.eval()
 
 
-def _fine_tune(
-    start: SpecifiedNetwork,
-    guide: Guide,
-    train: Split,
-    recipe: Recipe,
-    judge: Judge,
-    aim: Aim,
-    result: FinetuneSearch,
-) -> Iterator[Step | dict[str, Any] | str]:
-    each, _ = steps_of(train, recipe)
-    began = time.monotonic()
-    judge(start)
-    seconds_per_validation = time.monotonic() - began
-    steps, validations, trials = max(1, round(aim.passes * each)), VALIDATIONS, _trial_count(aim)
-    if aim.deadline is not None:
-        # A step is a forward and backward pass of this model and a forward pass of the teacher.
-        a_step = 4 * recipe.train.batch_size * seconds_per_validation / (3 * len(judge.samples))
-        if aim.deadline - time.monotonic() < 2 * seconds_per_validation + 2 * FEWEST * a_step:
+@dataclass(frozen=True)
+class _Search:
+    """Fine-tunes of one network: short ones that choose learning rate and weight, and the long one.
+
+    `start` is not changed; the rest is as in `search_finetune`.
+    """
+
+    start: SpecifiedNetwork
+    guide: Guide
+    train: Split
+    recipe: Recipe
+    judge: Judge
+    aim: Aim
+    result: FinetuneSearch
+
+    @property
+    def steps_per_epoch(self) -> float:
+        return steps_of(self.train, self.recipe)[0]
+
+    def tuned(self) -> Iterator[Step | dict[str, Any] | str]:
+        """The trials that fit, then the fine-tune."""
+        aim, result, recipe, each = self.aim, self.result, self.recipe, self.steps_per_epoch
+        began = time.monotonic()
+        self.judge(self.start)
+        validation = time.monotonic() - began
+        steps, validations, trials = max(1, round(aim.passes * each)), VALIDATIONS, _trials_of(aim)
+        if aim.deadline is not None:
+            # A step is a forward and backward pass of this model and a forward pass of the teacher.
+            a_step = 4 * recipe.train.batch_size * validation / (3 * len(self.judge.samples))
+            if aim.deadline - time.monotonic() < 2 * validation + 2 * FEWEST * a_step:
+                result.stopped = "the budget ended before its first step"
+                return
+            seconds = self.seconds_per_step()
+            remaining = aim.deadline - time.monotonic()
+            fitting = int(VALIDATION_SHARE * remaining / max(validation, 1e-9)) - trials
+            validations = min(VALIDATIONS, max(1, fitting))
+            trials = trials if validations >= VALIDATIONS // 2 else 0
+            remaining -= (validations + trials + 1) * validation
+            steps = min(steps, int(remaining / seconds / (1 + TRIAL * trials)))
+        if steps < 1:
             result.stopped = "the budget ended before its first step"
             return
-        seconds = _seconds(start, guide, train, recipe)
-        remaining = aim.deadline - time.monotonic()
-        validations = min(
-            VALIDATIONS,
-            max(1, int(VALIDATION_SHARE * remaining / max(seconds_per_validation, 1e-9)) - trials),
+        lr, weight = recipe.optimizer.lr, aim.consistency_weight
+        weight = CONSISTENCY_WEIGHT * min(1.0, steps / each / PASSES) if weight is None else weight
+        length = max(FEWEST, round(TRIAL * steps))
+        if trials and length * trials < steps:
+            yield f"trying learning rates and consistency weights, {length:,} steps each"
+            for event in self.trials(length, weight):
+                if not isinstance(event, tuple):
+                    yield event
+                    continue
+                lr, weight = event
+            if result.tuned.interrupted:
+                result.stopped = "it was interrupted"
+                return
+        elif not aim.lr:
+            lr *= RATES[-1]
+        result.lr, result.consistency_weight = lr, weight
+        result.planned, result.planned_steps = steps / each, steps
+        machine = recipe.machine
+        yield (
+            f"fine-tuning on {len(self.train):,} samples, {steps / each:.3g} epochs, "
+            f"learning rate {lr:.3g}, consistency weight {weight:.3g}, {machine.device}, "
+            f"{machine.memory_format}, {machine.precision}"
         )
-        trials = trials if validations >= VALIDATIONS // 2 else 0
-        remaining -= (validations + trials + 1) * seconds_per_validation
-        steps = min(steps, int(remaining / seconds / (1 + TRIAL * trials)))
-    if steps < 1:
-        result.stopped = "the budget ended before its first step"
-        return
-    lr, consistency_weight = (
-        recipe.optimizer.lr,
-        CONSISTENCY_WEIGHT * min(1.0, steps / each / PASSES),
-    )
-    consistency_weight = (
-        consistency_weight if aim.consistency_weight is None else aim.consistency_weight
-    )
-    length = max(FEWEST, round(TRIAL * steps))
-    if trials and length * trials < steps:
-        yield f"trying learning rates and consistency weights, {length:,} steps each"
-        for event in _trials(
-            start, guide, train, recipe, judge, aim, result, length, consistency_weight
-        ):
-            if not isinstance(event, tuple):
-                yield event
-                continue
-            lr, consistency_weight = event
-        if result.tuned.interrupted:
-            result.stopped = "it was interrupted"
+        yield from self.validated(_at(recipe, lr, steps / each), validation, validations)
+
+    def validated(
+        self, recipe: Recipe, validation: float, validations: int
+    ) -> Iterator[Step | dict[str, Any]]:
+        """The fine-tune: validated, and shortened if time runs short or nothing is gained."""
+        aim, result = self.aim, self.result
+        state = result.tuned = TrainingProgress()
+        model, began = copy.deepcopy(self.start), time.monotonic()
+        without_gain, last_check, best_fidelity = 0, 0, -1.0
+        try:
+            for step in self._steps(model, recipe, state, result.consistency_weight):
+                yield step
+                if step.ends_epoch:
+                    yield state.rows[-1]
+                every = max(FEWEST, state.last // validations)
+                last = step.number >= state.last or state.interrupted
+                if step.number % every == 0 or last:
+                    score = self.judge(model)
+                    result.offer("fine-tuned", step.number, score, model, run=True)
+                    # Compared among themselves: a trial ended at a low rate, these have not reached
+                    # it yet.
+                    without_gain = 0 if score.fidelity > best_fidelity else without_gain + 1
+                    best_fidelity = max(best_fidelity, score.fidelity)
+                if aim.deadline is not None and step.number > last_check + 4 and not last:
+                    now, last_check = time.monotonic(), step.number
+                    remaining = aim.deadline - now - validation
+                    reachable = step.number + max(0, int(remaining / ((now - began) / step.number)))
+                    if reachable < SLACK * state.last:
+                        state.shorten(reachable)
+                second_half = state.last / 2 <= step.number < (1 - TAIL) * state.last
+                if without_gain >= PATIENCE and second_half and not (result.stopped or state.ended):
+                    result.stopped = f"nothing was gained in {PATIENCE} validations"
+                    state.shorten(int(step.number / (1 - TAIL)) + 1)
+        except Diverged as e:
+            result.stopped = f"it diverged: {e}"
             return
-    elif not aim.lr:
-        lr *= RATES[-1]
-    result.lr, result.consistency_weight = lr, consistency_weight
-    result.planned, result.planned_steps = steps / each, steps
-    recipe = _at(recipe, lr, steps / each)
-    yield (
-        f"fine-tuning on {len(train):,} samples, {steps / each:.3g} epochs, learning rate {lr:.3g},"
-        f" consistency weight {consistency_weight:.3g}, {recipe.machine.device}, "
-        f"{recipe.machine.memory_format}, {recipe.machine.precision}"
-    )
-    yield from _watched(
-        start, guide, train, recipe, judge, aim, result, seconds_per_validation, validations
-    )
+        if state.interrupted:
+            result.stopped = "it was interrupted"
+            result.offer("fine-tuned", state.step, self.judge(model), model, run=True)
+
+    def trials(self, length: int, weight: float) -> Iterator[Step | tuple[float, float]]:
+        """Short fine-tunes from the same start; yields steps, then learning rate and weight."""
+        aim, result = self.aim, self.result
+        rates = (aim.lr,) if aim.lr else tuple(f * self.recipe.optimizer.lr for f in RATES)
+        fixed = aim.consistency_weight is not None
+        weights = (weight,) if fixed else tuple(f * weight for f in WEIGHTS)
+        scores: dict[tuple[float, float], Score] = {}
+        for lr in rates:
+            yield from self._trial(lr, weight, length, scores)
+            if result.tuned.interrupted:
+                return
+        equal = sorted(_indistinguishable({lr: s for (lr, _), s in scores.items()})) or [rates[-1]]
+        best = equal[(len(equal) - 1) // 2]
+        for other in weights[1:]:
+            yield from self._trial(best, other, length, scores)
+            if result.tuned.interrupted:
+                return
+        equal = _indistinguishable({w: s for (lr, w), s in scores.items() if lr == best})
+        yield best, max(equal or weights)
+
+    def _trial(
+        self, lr: float, weight: float, length: int, scores: dict[tuple[float, float], Score]
+    ) -> Iterator[Step]:
+        state, model = TrainingProgress(), copy.deepcopy(self.start)
+        recipe = _at(self.recipe, lr, length / self.steps_per_epoch)
+        try:
+            yield from self._steps(model, recipe, state, weight)
+        except Diverged:
+            return
+        finally:
+            self.result.tuned.interrupted |= state.interrupted
+        score = scores[lr, weight] = self.judge(model)
+        self.result.offer("fine-tuned", state.step, score, model)
+        self.result.trials.append({"lr": lr, "consistency_weight": weight, **score.to_json()})
+
+    def _steps(
+        self, model: SpecifiedNetwork, recipe: Recipe, state: TrainingProgress, weight: float
+    ) -> Iterator[Step]:
+        return tune(model, self.train, recipe, state, guide=self.guide, consistency_weight=weight)
+
+    def seconds_per_step(self) -> float:
+        """Median seconds per step after a warm-up; on a copy."""
+        times = []
+        brief = _at(self.recipe, self.recipe.optimizer.lr * 1e-6, 6 / self.steps_per_epoch)
+        clock = time.monotonic()
+        for _ in self._steps(copy.deepcopy(self.start), brief, TrainingProgress(), 1.0):
+            times.append(time.monotonic() - clock)
+            clock = time.monotonic()
+        return float(np.median(times[1:] or times))
 
 
-def _watched(
-    start: SpecifiedNetwork,
-    guide: Guide,
-    train: Split,
-    recipe: Recipe,
-    judge: Judge,
-    aim: Aim,
-    result: FinetuneSearch,
-    seconds_per_validation: float,
-    validations: int,
-) -> Iterator[Step | dict[str, Any] | str]:
-    """The fine-tune: validated, and shortened if time runs short or nothing is gained."""
-    state = result.tuned = TrainingProgress()
-    model, without_gain, last_check, began, best_fidelity = (
-        copy.deepcopy(start),
-        0,
-        0,
-        time.monotonic(),
-        -1.0,
-    )
-    try:
-        for step in tune(
-            model, train, recipe, state, guide=guide, consistency_weight=result.consistency_weight
-        ):
-            yield step
-            if step.ends_epoch:
-                yield state.rows[-1]
-            every = max(FEWEST, state.last // validations)
-            last = step.number >= state.last or state.interrupted
-            if step.number % every == 0 or last:
-                score = judge(model)
-                result.offer("fine-tuned", step.number, score, model, run=True)
-                # Compared among themselves: a trial ended at a low rate, these have not reached it
-                # yet.
-                without_gain = 0 if score.fidelity > best_fidelity else without_gain + 1
-                best_fidelity = max(best_fidelity, score.fidelity)
-            if aim.deadline is not None and step.number > last_check + 4 and not last:
-                now, last_check = time.monotonic(), step.number
-                remaining = aim.deadline - now - seconds_per_validation
-                reachable = step.number + max(0, int(remaining / ((now - began) / step.number)))
-                if reachable < SLACK * state.last:
-                    state.shorten(reachable)
-            second_half = state.last / 2 <= step.number < (1 - TAIL) * state.last
-            if without_gain >= PATIENCE and second_half and not (result.stopped or state.ended):
-                result.stopped = f"nothing was gained in {PATIENCE} validations"
-                state.shorten(int(step.number / (1 - TAIL)) + 1)
-    except Diverged as e:
-        result.stopped = f"it diverged: {e}"
-        return
-    if state.interrupted:
-        result.stopped = "it was interrupted"
-        result.offer("fine-tuned", state.step, judge(model), model, run=True)
-
-
-def _trial_count(aim: Aim) -> int:
+def _trials_of(aim: Aim) -> int:
     """Number of trials."""
-    return (
-        (len(RATES) if not aim.lr else 1)
-        + (len(WEIGHTS) - 1 if aim.consistency_weight is None else 0)
-        - (1 if aim.lr and aim.consistency_weight is not None else 0)
-    )
+    rates = 1 if aim.lr else len(RATES)
+    weights = 1 if aim.consistency_weight is not None else len(WEIGHTS)
+    return 0 if rates == weights == 1 else rates + weights - 1
 
 
 def _at(recipe: Recipe, lr: float, passes: float) -> Recipe:
@@ -394,71 +428,6 @@ def _at(recipe: Recipe, lr: float, passes: float) -> Recipe:
         recipe,
         optimizer=replace(recipe.optimizer, lr=lr),
         train=replace(recipe.train, epochs=passes),
-    )
-
-
-def _seconds(start: SpecifiedNetwork, guide: Guide, train: Split, recipe: Recipe) -> float:
-    """Median seconds per step after a warm-up; on a copy."""
-    each, _ = steps_of(train, recipe)
-    times, state = [], TrainingProgress()
-    brief = _at(recipe, recipe.optimizer.lr * 1e-6, 6 / each)
-    clock = time.monotonic()
-    for _ in tune(copy.deepcopy(start), train, brief, state, guide=guide, consistency_weight=1.0):
-        times.append(time.monotonic() - clock)
-        clock = time.monotonic()
-    return float(np.median(times[1:] or times))
-
-
-def _trials(
-    start: SpecifiedNetwork,
-    guide: Guide,
-    train: Split,
-    recipe: Recipe,
-    judge: Judge,
-    aim: Aim,
-    result: FinetuneSearch,
-    length: int,
-    consistency_weight: float,
-) -> Iterator[Step | tuple[float, float]]:
-    """Short fine-tunes from the same start; yields steps, then learning rate and weight."""
-    each, _ = steps_of(train, recipe)
-    suggested = recipe.optimizer.lr
-    rates = (aim.lr,) if aim.lr else tuple(f * suggested for f in RATES)
-    weights = (
-        (consistency_weight,)
-        if aim.consistency_weight is not None
-        else tuple(f * consistency_weight for f in WEIGHTS)
-    )
-    scores: dict[tuple[float, float], Score] = {}
-
-    def run(lr: float, weight: float) -> Iterator[Step]:
-        state, model = TrainingProgress(), copy.deepcopy(start)
-        try:
-            yield from tune(model, train, _at(recipe, lr, length / each), state,
-                            guide=guide, consistency_weight=weight)  # fmt: skip
-        except Diverged:
-            return
-        finally:
-            result.tuned.interrupted |= state.interrupted
-        scores[lr, weight] = judge(model)
-        result.offer("fine-tuned", state.step, scores[lr, weight], model)
-        result.trials.append(
-            {"lr": lr, "consistency_weight": weight, **scores[lr, weight].to_json()}
-        )
-
-    for lr in rates:
-        yield from run(lr, consistency_weight)
-        if result.tuned.interrupted:
-            return
-    candidates = sorted(_indistinguishable({lr: s for (lr, _), s in scores.items()})) or [rates[-1]]
-    best = candidates[(len(candidates) - 1) // 2]
-    for weight in weights[1:]:
-        yield from run(best, weight)
-        if result.tuned.interrupted:
-            return
-    yield (
-        best,
-        max(_indistinguishable({w: s for (lr, w), s in scores.items() if lr == best}) or weights),
     )
 
 
