@@ -31,7 +31,7 @@ def test_what_cannot_be_built_is_refused() -> None:
         mobilenet(**frame, version=3)
     with pytest.raises(UsageError, match=r"factor from 0\.1 to 4; got 0"):
         mobilenet(**frame, width=0.0)
-    with pytest.raises(UsageError, match="the last map is 1×1"):
+    with pytest.raises(UsageError, match="end at 1×1"):
         mobilenet(**frame, stem="published", padding="reflect")
 
 

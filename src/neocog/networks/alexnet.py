@@ -19,12 +19,10 @@ from neocog.layers.blocks import conv, he_normal, keeps, output_hw
 from neocog.layers.downsample import activation_then_reduce, operator_stride
 from neocog.layers.downsample import pool as pool_of
 from neocog.layers.normalize import LocalResponseNorm
+from neocog.networks.shared_options import head_grid, is_small
 from neocog.types import Stage
 
 __all__ = ["AlexNet", "alexnet"]
-
-SMALL = 96
-"""Images with a side shorter than this get the small stem when it is left to us."""
 
 GRID = 6
 """Samples a side that the published head sees."""
@@ -132,7 +130,7 @@ def alexnet(
         61100840
     """
     kind = FORMS[form]
-    small = min(size) < SMALL if stem == "auto" else stem == "small"
+    small = is_small(stem, size)
     features, stages, size = _features(
         kind,
         in_channels=in_channels,
@@ -143,12 +141,9 @@ def alexnet(
         downsampling=downsampling,
         padding=padding,
     )
-    if head == "auto":
-        head = "published" if min(size) >= GRID else "fitted"
-    fitted = (min(GRID, size[0]), min(GRID, size[1]))
     net = AlexNet(
         features,
-        grid={"published": (GRID, GRID), "fitted": fitted, "mean": (1, 1)}[head],
+        grid=head_grid(head, size, GRID),
         outputs=kind.widths[-1],
         num_classes=num_classes,
         hidden=hidden,

@@ -23,6 +23,7 @@ from neocog.layers.blocks import conv
 from neocog.layers.normalize import LayerNorm2d
 from neocog.layers.same import SameConv2d
 from neocog.layers.strided import strided
+from neocog.networks.shared_options import is_small
 from neocog.types import Stage
 
 __all__ = ["MEMBERS", "ConvNeXt", "ConvNeXtBlock", "convnext"]
@@ -36,9 +37,6 @@ MEMBERS: dict[str, tuple[int, tuple[int, int, int, int]]] = {
     "small": (96, (3, 3, 27, 3)),
 }
 """Member to (channels of the first stage, twice as many in each that follows; blocks)."""
-
-SMALL = 96
-"""Images with a side shorter than this are cut into patches of 2×2 when it is left to us."""
 
 EXPAND = 4
 """Channels between the two 1×1 convolutions, times those of the map."""
@@ -180,7 +178,7 @@ def convnext(
     if member not in MEMBERS:
         raise UsageError(f"ConvNeXt has the members {', '.join(MEMBERS)}; got {member}.")
     width, depths = MEMBERS[member]
-    small = min(size) < SMALL if stem == "auto" else stem == "small"
+    small = is_small(stem, size)
     patch = 2 if small else 4
     if min(size) < (least := 8 * patch):
         raise UsageError(

@@ -16,19 +16,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neocog.errors import UsageError
-from neocog.layers.blocks import conv, he_normal, output_hw
+from neocog.layers.blocks import conv, he_normal
 from neocog.layers.inverted import (
     ConvStyle,
     DepthwiseSeparable,
     InvertedResidual,
     styled_conv,
 )
+from neocog.networks.shared_options import check_reflection, is_small
 from neocog.types import Stage
 
 __all__ = ["VERSIONS", "BlockStage", "MobileNet", "eights", "mobilenet"]
-
-SMALL = 96
-"""Images with a side shorter than this are downsampled twice less when it is left to us."""
 
 
 class BlockStage(NamedTuple):
@@ -168,14 +166,8 @@ def mobilenet(
         raise UsageError(
             f"The width of a MobileNet is a factor from 0.1 to 4; got {width:g}. As published: 1."
         )
-    small = min(size) < SMALL if stem == "auto" else stem == "small"
-    for _ in range(3 if small else 5):
-        size = output_hw(size, 3, stride=2, padding=1)
-    if padding == "reflect" and min(size) < 2:
-        raise UsageError(
-            f"Reflection needs maps of at least 2×2; the last map is {size[0]}×{size[1]}. Take "
-            "stem=small, larger images, or another padding."
-        )
+    small = is_small(stem, size)
+    check_reflection(padding, size, 3 if small else 5)
     stages = [s._replace(channels=eights(width * s.channels)) for s in VERSIONS[version]]
     if small:
         stages[1] = stages[1]._replace(stride=1)

@@ -14,10 +14,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neocog.errors import UsageError
-from neocog.layers.blocks import conv, he_normal, output_hw
+from neocog.layers.blocks import conv, he_normal
 from neocog.layers.downsample import max_pool
 from neocog.layers.residual import BasicBlock, Bottleneck
 from neocog.layers.strided import strided
+from neocog.networks.shared_options import check_reflection, is_small
 from neocog.types import Stage
 
 __all__ = ["DEPTHS", "ResNet", "resnet"]
@@ -30,9 +31,6 @@ DEPTHS: dict[int, tuple[tuple[int, ...], bool]] = {
     152: ((3, 8, 36, 3), True),
 }
 """Number of layers to (blocks of each stage, whether they are bottlenecks)."""
-
-SMALL = 96
-"""Images with a side shorter than this get the small stem when it is left to us."""
 
 
 class ResNet(nn.Module):
@@ -142,15 +140,8 @@ def resnet(
         known = ", ".join(str(d) for d in DEPTHS)
         raise UsageError(f"A residual network of this form has {known} layers; got {depth}.")
     blocks, bottleneck = DEPTHS[depth]
-    small = min(size) < SMALL if stem == "auto" else stem == "small"
-    smallest = size
-    for _ in range(3 if small else 5):
-        smallest = output_hw(smallest, 3, stride=2, padding=1)
-    if padding == "reflect" and min(smallest) < 2:
-        raise UsageError(
-            f"Reflection needs maps of at least 2×2; images of {size[0]}×{size[1]} end at "
-            f"{smallest[0]}×{smallest[1]}. Take stem=small, larger images, or another padding."
-        )
+    small = is_small(stem, size)
+    check_reflection(padding, size, 3 if small else 5)
     return ResNet(
         num_classes=num_classes,
         in_channels=in_channels,

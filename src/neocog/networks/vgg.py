@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from neocog.errors import UsageError
 from neocog.layers.blocks import conv, he_normal, keeps, output_hw
 from neocog.layers.downsample import pool as pool_of
+from neocog.networks.shared_options import head_grid
 from neocog.types import Stage
 
 __all__ = ["DEPTHS", "VGG", "vgg"]
@@ -130,12 +131,9 @@ def vgg(
         downsampling=downsampling,
         padding=padding,
     )
-    if head == "auto":
-        head = "published" if min(size) >= GRID else "fitted"
-    fitted = (min(GRID, size[0]), min(GRID, size[1]))
     return VGG(
         features,
-        grid={"published": (GRID, GRID), "fitted": fitted, "mean": (1, 1)}[head],
+        grid=head_grid(head, size, GRID),
         num_classes=num_classes,
         hidden=hidden,
         dropout=dropout,
