@@ -8,7 +8,6 @@ is asked in `neocog.fields`.
     data = read_bytes(path, limit=2**20)     all of it, or one sentence
     text = read_text(path, limit=2**20)
     plain = read_json(path, limit=2**20)     bounded in depth and digits, no NaN, no key twice
-    plain = read_toml(path, limit=2**20)
 """
 
 from __future__ import annotations
@@ -34,7 +33,6 @@ __all__ = [
     "read_bytes",
     "read_json",
     "read_text",
-    "read_toml",
     "regular",
 ]
 
@@ -202,23 +200,6 @@ def read_json(
     """
     text = read_text(path, limit=limit, what=what, error=error)
     return parse_json(text, source=f"`{_name(path)}`", depth=depth, error=error)
-
-
-def read_toml(
-    path: PathLike,
-    *,
-    limit: int,
-    depth: int = DEPTH,
-    what: str = "A file that is read",
-    error: type[NeocogError] = DataError,
-) -> dict[str, Any]:
-    """The content of a TOML file, see `parse_toml`.
-
-    Raises:
-        NeocogError: it cannot be read, is too large or is no such TOML.
-    """
-    text = read_text(path, limit=limit, what=what, error=error)
-    return parse_toml(text, source=f"`{_name(path)}`", depth=depth, error=error)
 
 
 def parse_json(

@@ -7,18 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
-from neocog.data.batches import pixels
-from neocog.data.split import Split
 from neocog.errors import DataError, printable
-from neocog.graph.determinism import same_randomness_after
-from neocog.graph.multiple_outputs import output_at
-from neocog.graph.preserve import preserved
-from neocog.networks.model import SpecifiedNetwork
 
-__all__ = ["Matched", "classes_of", "match", "match_any", "match_split"]
+__all__ = ["Matched", "match", "match_any"]
 
 LISTED = 5
 """Names that a sentence lists."""
@@ -171,48 +163,6 @@ def match(own: Sequence[str], data_classes: Sequence[str], where: str, *, named:
         outputs=tuple(in_order.index(c) for c in data_classes),
         notes=(f"The model's outputs are taken in the order of the data's classes: {names}.",),
     )
-
-
-def match_split(
-    module: nn.Module, split: Split, classes: tuple[str, ...], where: str
-) -> tuple[Split, tuple[str, ...], tuple[str, ...]]:
-    """A split with the numbers of a module's outputs, the names of these, and what to say.
-
-    Args:
-        module: from values in [0, 1] to outputs; left as it was found.
-        split: with class indices of the data.
-        classes: of the data.
-        where: the data, for messages.
-
-    Returns:
-        The original split where the module does not take it.
-    """
-    own, named = classes_of(module, pixels(split, slice(0, 1)))
-    if not own:
-        return split, classes, ()
-    data_classes = match_any(own, classes, where, named=named)
-    return replace(split, y=data_classes.truth(split.y)), data_classes.classes, data_classes.notes
-
-
-def classes_of(module: nn.Module, x: Tensor) -> tuple[tuple[str, ...], bool]:
-    """Names of a module's outputs, or their numbers, and whether they are names.
-
-    Args:
-        module: left as it was found.
-        x: a sample that it takes.
-
-    Returns:
-        None of a module that does not take the sample, or is no classifier.
-    """
-    if isinstance(module, SpecifiedNetwork):
-        own = module.spec.classes
-        return own, own != tuple(map(str, range(len(own))))
-    with preserved(module), torch.no_grad(), same_randomness_after():
-        try:
-            out = output_at(module(x), "")
-        except Exception:  # of any kind: raised again by what needs the output
-            return (), False
-    return (tuple(map(str, range(out.shape[1]))) if out.ndim == 2 else ()), False
 
 
 def _of_numbers(data_classes: Sequence[str]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +27,7 @@ from neocog.models.normalized import looked_at, misfit_of_split
 if TYPE_CHECKING:
     from neocog.models.model import Model
 
-__all__ = ["Among", "ImageSamples", "data_of", "learned_from", "split_name"]
+__all__ = ["Among", "ImageSamples", "data_of", "learned_from", "source_of", "split_name"]
 
 Among = Callable[[Split], np.ndarray | None]
 """Positions of some samples of a split; None for all."""
@@ -61,6 +62,42 @@ class ImageSamples:
         return np.flatnonzero(self.split.y >= 0)
 
 
+def source_of(
+    trained: Model,
+    where: str | Path,
+    *,
+    border: int = 0,
+    strict: bool = False,
+    later: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Source:
+    """A data set as a model takes it: its size and channels, split as in its training.
+
+    Args:
+        trained: the model.
+        where: the data, without a split.
+        border: pixels to serve beyond the model's size, on each side.
+        strict: stop at the first image that cannot be used.
+        later: as for `neocog.open_data`.
+        progress: called with (steps done, steps in all) as files are read and decoded.
+
+    Raises:
+        DataError: the data cannot be opened.
+    """
+    signal = trained.spec.input
+    height, width = signal.image_size if signal.size else (0, 0)
+    return open_data(
+        where,
+        size=(height + 2 * border, width + 2 * border) if signal.size else None,
+        channels=signal.channels or None,
+        resize_mode=signal.resize_mode,
+        **trained.drawn,
+        strict=strict,
+        later=later,
+        progress=progress,
+    )
+
+
 def data_of(
     trained: Model,
     path: str | os.PathLike[str],
@@ -89,18 +126,7 @@ def data_of(
         DataError: the data cannot be opened.
     """
     where, name = parse_source(os.fspath(path))
-    signal = trained.spec.input
-    height, width = (n + 2 * border for n in signal.size)
-    opening = partial(
-        open_data,
-        where,
-        size=(height, width),
-        channels=signal.channels,
-        resize_mode=signal.resize_mode,
-        **trained.drawn,
-        strict=strict,
-        progress=progress,
-    )
+    opening = partial(source_of, trained, where, border=border, strict=strict, progress=progress)
     source = opening(later=n)
     name = split_name(source, name, [trained])
     if source.decode is not None:
@@ -127,7 +153,7 @@ def data_of(
         notes=(
             *_notes(trained, source, name, len(split)),
             *matched.notes,
-            *misfit_of_split(split, signal),
+            *misfit_of_split(split, trained.spec.input),
         ),
     )
 

@@ -20,7 +20,7 @@ from neocog.networks.model import SpecifiedNetwork
 from neocog.store.black_box import BlackBox
 from neocog.types import InputSpec, ModelSpec, OutputSpec
 
-__all__ = ["as_function", "as_logits", "axes_of", "kind_of", "picked", "specified"]
+__all__ = ["as_function", "axes_of", "kind_of", "picked", "specified"]
 
 UNLIKE = 16
 """Samples that show whether outputs are probabilities."""
@@ -117,34 +117,6 @@ def as_function(
         f"{difference_.sentence}. {difference_.advice}, or take --allow-random (allow_random=True "
         "in Python)."
     )
-
-
-def as_logits(
-    module: nn.Module, shape: tuple[int, ...], task: str
-) -> tuple[nn.Module, tuple[str, ...]]:
-    """A module from values in [0, 1] to logits, of any that returns several tensors or others.
-
-    Args:
-        module: an external one, without a spec; left unchanged.
-        shape: (C, H, W) or (C, N) of a sample.
-        task: what it does.
-
-    Returns:
-        The module itself, or a `SpecifiedNetwork` around it where something has to be done to its
-        outputs; what to say of that.
-
-    Raises:
-        ShapeMismatch: it returns nothing that can be a prediction.
-
-    Example:
-        >>> net = nn.Sequential(nn.Flatten(), nn.Softmax(1))
-        >>> model, notes = as_logits(net, (1, 2, 2), "classify")
-        >>> model.spec.output.kind, len(notes)
-        ('probabilities', 1)
-    """
-    model, notes = specified(module, shape, task)
-    changed = model is module or model.spec.output != OutputSpec()
-    return (model if changed else module), notes
 
 
 def specified(

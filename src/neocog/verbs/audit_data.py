@@ -11,10 +11,10 @@ from typing import Any
 from neocog.audits.config import AuditConfig
 from neocog.audits.plan import MOST
 from neocog.data.inputs import as_samples, is_path
-from neocog.data.open import open_data, parse_source
+from neocog.data.open import parse_source
 from neocog.data.samples import Samples
 from neocog.errors import DataError, printable
-from neocog.models.data_of import Among, split_name
+from neocog.models.data_of import Among, source_of, split_name
 from neocog.models.model import Model
 from neocog.models.normalized import LOOKED_AT, misfit
 from neocog.models.scoring import truths_of
@@ -94,16 +94,7 @@ def of_model(
 def _without_truth(trained: Model, path: StrPath, strict: bool, progress: Reading) -> Samples:
     """Images for a model whose predictions are no classes: what they show stays unknown."""
     where, name = parse_source(path)
-    signal = trained.spec.input
-    source = open_data(
-        where,
-        **trained.drawn,
-        size=signal.image_size,
-        channels=signal.channels,
-        resize_mode=signal.resize_mode,
-        strict=strict,
-        progress=progress,
-    )
+    source = source_of(trained, where, strict=strict, progress=progress)
     split = source.split(split_name(source, name, [trained]))
     return Samples(split, None, split.names)
 

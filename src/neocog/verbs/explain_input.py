@@ -22,7 +22,7 @@ from neocog.data.split import Split
 from neocog.errors import DataError, ModelError, UsageError, printable
 from neocog.graph.activations import first_tensor, handed
 from neocog.graph.preserve import preserved
-from neocog.models.data_of import split_name
+from neocog.models.data_of import source_of, split_name
 from neocog.models.model import AnyModel, Model
 from neocog.models.scoring import space_axes
 from neocog.verbs.opened import opened
@@ -227,16 +227,7 @@ def samples_of(
         DataError: the data cannot be opened or has no such split.
     """
     where, name = parse_source(data)
-    takes = of.spec.input
-    opening = partial(
-        open_data,
-        where,
-        size=takes.image_size if of.shape else None,
-        channels=takes.channels or None,
-        resize_mode=takes.resize_mode,
-        **of.drawn,
-        strict=strict,
-    )
+    opening = partial(source_of, of, where, strict=strict)
     source = opening(later=None if few is None else LARGE)
     name = split_name(source, name, [of])
     split = source.split(name)

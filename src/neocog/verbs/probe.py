@@ -10,11 +10,12 @@ import numpy as np
 import torch
 
 from neocog.data.inputs import is_path
-from neocog.data.open import open_data, parse_source
+from neocog.data.open import parse_source
 from neocog.data.split import Split
 from neocog.errors import DataError, UsageError, printable
 from neocog.exhibits import Scalar, Section, flipped
 from neocog.first_screen import FirstScreen
+from neocog.models.data_of import source_of
 from neocog.models.model import Model
 from neocog.render.notebook import Result
 from neocog.runs.features import backbone_of, kept_features
@@ -112,15 +113,7 @@ def probe(model: Model, data: Any, *, seed: int = 0, strict: bool = False) -> Pr
     if not is_path(data):
         raise UsageError("A probe needs splits, and takes a data set. Give a folder or file.")
     where, name = parse_source(os.fspath(data))
-    signal = model.spec.input
-    source = open_data(
-        where,
-        size=signal.image_size,
-        channels=signal.channels,
-        resize_mode=signal.resize_mode,
-        **model.drawn,
-        strict=strict,
-    )
+    source = source_of(model, where, strict=strict)
     if not source.classes:
         raise DataError(
             f"A probe needs labels, and `{printable(where)}` has none. Put the images of each "

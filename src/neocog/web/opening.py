@@ -11,14 +11,14 @@ from typing import Any
 from torch import nn
 
 from neocog.data.inputs import Inputs, as_samples, resolved
-from neocog.data.open import ALL, Source, open_data, parse_source
+from neocog.data.open import ALL, Source, parse_source
 from neocog.data.samples import Samples
 from neocog.data.split import ROLES, Split
 from neocog.errors import DataError, UsageError, printable
 from neocog.graph.determinism import same_randomness_after
 from neocog.graph.preserve import preserved
 from neocog.models.class_matching import match_any
-from neocog.models.data_of import learned_from
+from neocog.models.data_of import learned_from, source_of
 from neocog.models.declared import ModelOptions
 from neocog.models.model import Model
 from neocog.models.scoring import truths_of
@@ -159,14 +159,7 @@ def _views(
     where: str, split: str | None, network: Network, models: Sequence[Model]
 ) -> Mapping[str, Samples]:
     """The splits of a data set as one model takes them; labels only where they are its classes."""
-    signal = network.model.spec.input
-    source = open_data(
-        where,
-        size=signal.image_size,
-        channels=signal.channels,
-        resize_mode=signal.resize_mode,
-        **_seeded(network.model, models[0]).drawn,
-    )
+    source = source_of(_seeded(network.model, models[0]), where)
     return _numbered(network, source, _splits_to_show(source, split, models))
 
 
