@@ -10,6 +10,8 @@ from tests.shapes import check_shapes
 
 check_shapes()  # before anything of neocog is imported
 
+from tests.command import call as call  # noqa: E402
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.cli.conftest import call  # noqa: F401  # a fixture
 from torch import Tensor, nn
 
 import neocog
@@ -60,7 +59,7 @@ def nets(monkeypatch: pytest.MonkeyPatch) -> str:
     return "nets_of_order"
 
 
-def test_text_order_is_found_and_its_names_mend_it(call, nets, twelve, tmp_path) -> None:  # noqa: F811
+def test_text_order_is_found_and_its_names_mend_it(call, nets, twelve, tmp_path) -> None:
     for verb, more in (
         ("evaluate", []),
         ("audit", ["--shift", "circular", "--no-rotation", "--no-scale", "--no-elastic"]),
@@ -81,19 +80,19 @@ def test_text_order_is_found_and_its_names_mend_it(call, nets, twelve, tmp_path)
     assert not any("order" in n for n in found["notes"])
 
 
-def test_it_is_shown_on_the_terminal(call, nets, twelve) -> None:  # noqa: F811
+def test_it_is_shown_on_the_terminal(call, nets, twelve) -> None:
     said = call("evaluate", f"{nets}:texts", twelve, *SIZE)
     assert "Another order of the classes would give" in " ".join(said.out.split())
 
 
-def test_any_other_order_is_found(call, nets, twelve) -> None:  # noqa: F811
+def test_any_other_order_is_found(call, nets, twelve) -> None:
     found = json.loads(call("evaluate", f"{nets}:circles", twelve, *SIZE, "--json").out)
     assert found["accuracy"] == 0
     (line,) = [n for n in found["notes"] if n.startswith("Another order")]
     assert "100.0 %, not 0.0 %: the one that fits best, 5, 6, 7, 8, 9, 10, 11, 0, 1" in line
 
 
-def test_the_right_order_is_not_spoken_of(call, nets, twelve) -> None:  # noqa: F811
+def test_the_right_order_is_not_spoken_of(call, nets, twelve) -> None:
     found = json.loads(call("evaluate", f"{nets}:values", twelve, *SIZE, "--json").out)
     assert found["accuracy"] == 1
     assert not any(n.startswith("Another order") for n in found["notes"])

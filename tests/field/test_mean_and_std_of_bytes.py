@@ -7,7 +7,6 @@ import warnings
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import call  # noqa: F401  # a fixture
 from torch import nn
 
 from neocog.errors import ModelError, UsageError
@@ -41,7 +40,7 @@ def nets(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     (["--std", "0"], ["std 0 is not positive"]),
     (["--std", "0.2,-0.2,0.2"], ["std -0.2 is not positive"]),
 ])  # fmt: skip
-def test_the_division_is_written_out(call, nets, option, words) -> None:  # noqa: F811
+def test_the_division_is_written_out(call, nets, option, words) -> None:
     for verb in ("evaluate", "audit", "fix", "predict", "explore", "explain"):
         said = call(verb, "nets_of_bytes:flat", "digits", "--size", "3,8,8", *option)
         assert (said.status, said.out) == (2, "")

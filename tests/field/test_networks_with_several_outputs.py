@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.cli.conftest import call, seven  # noqa: F401  # fixtures
+from tests.cli.conftest import seven  # noqa: F401  # a fixture
 from torch import Tensor, nn
 
 import neocog

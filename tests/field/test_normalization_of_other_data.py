@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.cli.conftest import call  # noqa: F401  # a fixture
 from torch import nn
 
 import neocog
@@ -95,7 +94,7 @@ class Mean(nn.Module):
         return x[:, :, :78].mean(2)
 
 
-def test_commands_say_it(call, nets: str, tmp_path: Path) -> None:  # noqa: F811
+def test_commands_say_it(call, nets: str, tmp_path: Path) -> None:
     given = ["--size", "1,30,30", "--mean", "0.0019", "--std", "0.0009"]
     good = ["--size", "1,30,30", "--mean", "0.13", "--std", "0.31"]
     few = ["--shift", "circular", "--no-rotation", "--no-scale", "--no-elastic", "--no-layers"]

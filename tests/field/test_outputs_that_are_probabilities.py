@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.cli.conftest import call, seven  # noqa: F401  # fixtures
+from tests.cli.conftest import seven  # noqa: F401  # a fixture
 from torch import Tensor, nn
 
 import neocog
@@ -101,7 +101,7 @@ def test_predict_shows_what_the_network_says(call, nets, seven, kind: str) -> No
 
 
 @pytest.mark.parametrize("kind", LAST)
-def test_it_is_said_in_one_line(call, nets, kind: str) -> None:  # noqa: F811
+def test_it_is_said_in_one_line(call, nets, kind: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         said = call("evaluate", f"{nets}:{kind}", "digits", *SIZE, "--json")

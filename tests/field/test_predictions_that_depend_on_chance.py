@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.cli.conftest import call, seven  # noqa: F401  # fixtures
+from tests.cli.conftest import seven  # noqa: F401  # a fixture
 from torch import Tensor, nn
 
 import neocog
@@ -241,7 +241,7 @@ def test_who_means_it_is_told_in_the_result(call, nets, seven) -> None:  # noqa:
     assert call("summary", f"{nets}:dropout", "--size", "1,28,28").status == 0
 
 
-def test_a_good_network_is_not_told_anything(call, nets) -> None:  # noqa: F811
+def test_a_good_network_is_not_told_anything(call, nets) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         said = call("evaluate", f"{nets}:good", "digits", *SIZE, "--json")

@@ -1,4 +1,6 @@
-"""What every test of a situation may use."""
+"""The command line, called in this process."""
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +9,8 @@ from typing import NamedTuple
 import pytest
 
 from neocog.cli.main import main
+
+__all__ = ["Call", "Said", "call"]
 
 
 class Said(NamedTuple):
@@ -17,8 +21,11 @@ class Said(NamedTuple):
     err: str
 
 
+Call = Callable[..., Said]
+
+
 @pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
     """Call `neocog` with some words."""
 
     def call(*words: str | Path) -> Said:
