@@ -22,6 +22,7 @@ NAMES = (
     "fashion",
     "flowers",
     "transfer",
+    "few_labels",
     "audit_throughput",
     "fix_resnet20",
     "fix_default",

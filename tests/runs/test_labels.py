@@ -13,7 +13,7 @@ import pytest
 
 from neocog.data.label_file import read_labels
 from neocog.data.open import open_data
-from neocog.errors import DataError, UsageError
+from neocog.errors import DataError, RunError, UsageError
 from neocog.runs.labels import few_labels, semi_batches, semi_steps
 from neocog.runs.recipe import LabelsConfig, Recipe, TrainConfig
 from neocog.verbs.pretrain import pretrain
@@ -129,6 +129,10 @@ def test_a_file_names_the_classes_of_a_flat_folder(images: Path, tmp_path: Path)
     done = train(flat, epochs=1, settings=settings, out=tmp_path / "run", progress=False)
     assert done.spec.classes == ("across", "down", "noise")
     assert done.card["metrics"]["test"]["n"] > 3
+    assert "labels; " in (tmp_path / "run" / "report.html").read_text()
+    file.write_text(file.read_text().replace("noise", "nothing"))
+    with pytest.raises(RunError, match="has changed since"):
+        train(None, recipe=tmp_path / "run" / "recipe.toml", out=tmp_path / "b", progress=False)
 
 
 @pytest.mark.parametrize("semi", ["fixmatch", "pseudo"])

@@ -16,15 +16,13 @@ from typing import Any
 from neocog.errors import DataError, did_you_mean, printable
 from neocog.files import parse_json, read_text
 
-__all__ = ["matched_labels", "read_labels"]
+__all__ = ["LIMIT", "matched_labels", "read_labels"]
 
 LIMIT = 256 * 2**20
 """Bytes of a file of labels, at most."""
 
-HEADER = ("path", "label")
-"""A first line of CSV that is none of the labels; also with `file`, `image` or `class`."""
-
 _HEADINGS = {"path", "file", "filename", "image", "name", "label", "class"}
+"""Words of a first line of CSV that is no label."""
 
 
 def read_labels(file: Path) -> dict[str, str]:

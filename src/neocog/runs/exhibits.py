@@ -104,6 +104,19 @@ def run_first_screen(end: Finished, run: str) -> FirstScreen:
         next=(*_longer(end, run), audit)
         if badge
         else (audit, *(_longer(end, run) if _frozen(recipe) else _explained(named))),
+        note=_labels(end),
+    )
+
+
+def _labels(end: Finished) -> str:
+    """How many labels were used, where they are few."""
+    few = end.summary.get("labels")
+    if few is None:
+        return ""
+    use = "not used" if few["semi"] == "none" else f"trained on by {few['semi']}"
+    return (
+        f"Trained on {few['labeled']:,} labels; {few['unlabeled']:,} training images without are "
+        f"{use}."
     )
 
 

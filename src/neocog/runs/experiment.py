@@ -30,7 +30,7 @@ from neocog.graph.cost import Cost, cost
 from neocog.models.seen_samples import SeenSamples, read_seen
 from neocog.networks.catalog import build, schema
 from neocog.networks.model import SpecifiedNetwork
-from neocog.runs.labels import FewLabels, few_labels, semi_batches, semi_steps, semi_task
+from neocog.runs.labels import FewLabels, few_labels, same_file, semi_batches, semi_steps, semi_task
 from neocog.runs.machine_search import best_device, fastest
 from neocog.runs.memory import available_bytes, training_bytes
 from neocog.runs.native import backbone_size, shapes_of
@@ -188,7 +188,7 @@ def prepare(
         strict=strict,
         progress=progress,
     )
-    recipe = _same_data(recipe, source)
+    recipe = same_file(_same_data(recipe, source))
     labeled = None
     if recipe.pretrain is not None:
         source, labeled = without_labels(source), source

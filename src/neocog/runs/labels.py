@@ -11,16 +11,38 @@ import numpy as np
 import torch
 
 from neocog.data.batches import order, pixels
-from neocog.data.label_file import matched_labels, read_labels
+from neocog.data.label_file import LIMIT, matched_labels, read_labels
 from neocog.data.open import Source
 from neocog.data.split import JoinedNames, Split, draw
-from neocog.errors import DataError, UsageError, printable
+from neocog.errors import DataError, RunError, UsageError, printable
+from neocog.files import read_text
 from neocog.runs.recipe import LabelsConfig, Recipe
 from neocog.training.fixmatch import FixMatch
 from neocog.training.views import suited_strong
 from neocog.types import Batch
 
-__all__ = ["FewLabels", "few_labels", "semi_batches", "semi_steps", "semi_task"]
+__all__ = ["FewLabels", "few_labels", "same_file", "semi_batches", "semi_steps", "semi_task"]
+
+
+def same_file(recipe: Recipe) -> Recipe:
+    """The recipe with the digest of its file of labels, if it has one.
+
+    Raises:
+        DataError: the file cannot be read.
+        RunError: it is not what the run was started with.
+    """
+    config = recipe.labels
+    if config is None or not config.file:
+        return recipe
+    text = read_text(Path(config.file), limit=LIMIT, what="A file of labels", error=DataError)
+    digest = blake2b(text.encode(), digest_size=16).hexdigest()
+    if config.file_digest not in ("", digest):
+        raise RunError(
+            f"A run is resumed or repeated with its own labels; `{printable(config.file)}` has "
+            "changed since. Restore it, start a new run, or accept it with "
+            "`--set labels.file_digest=`."
+        )
+    return replace(recipe, labels=replace(config, file_digest=digest))
 
 
 @dataclass(frozen=True, eq=False)

@@ -216,6 +216,7 @@ class LabelsConfig:
         per_class: training images of each class that keep their label, drawn by `train.seed`; 0
             where a file says which.
         file: CSV of path,label or JSON; empty where they are drawn.
+        file_digest: of its content; empty before.
         semi: what the others are used for: `none`, `fixmatch` or `pseudo`.
         threshold: probability from which on a prediction is the target of an unlabeled image.
         unlabeled_ratio: unlabeled images in a batch for each labeled one.
@@ -224,6 +225,7 @@ class LabelsConfig:
 
     per_class: int = 0
     file: str = ""
+    file_digest: str = ""
     semi: str = "none"
     threshold: float = 0.95
     unlabeled_ratio: int = 7
