@@ -64,7 +64,7 @@ class ShapeMismatch(ModelError, ValueError):
 
     Args:
         message: rule, what was given, what to do.
-        expected: the shape asked for, where there is one.
+        expected: the required shape, where there is one.
         actual: the shape that was given.
     """
 

@@ -2,7 +2,7 @@
 
 A named pipe would wait for ever, a device never ends, a file of gigabytes fills the memory. What
 is opened here is a regular file, and what is read whole has a limit. What the values in it may be
-is asked in `neocog.fields`.
+is checked in `neocog.fields`.
 
     with opened(path) as file: ...           a regular file, open for reading
     data = read_bytes(path, limit=2**20)     all of it, or one sentence
@@ -75,7 +75,7 @@ def regular(
 
     Raises:
         NeocogError: it is a folder, a pipe, a device, a socket, a broken or cyclic link, or
-            cannot be asked about.
+            cannot be inspected.
 
     Example:
         >>> regular("/nowhere/recipe.toml", what="A recipe")
@@ -118,7 +118,7 @@ def opened(
         _refuse(path, _reason(path, e), what, error, e)
     with os.fdopen(handle, "rb") as file:
         mode = os.fstat(file.fileno()).st_mode
-        if not stat.S_ISREG(mode):  # it was replaced since it was asked about
+        if not stat.S_ISREG(mode):  # it was replaced since it was inspected
             _refuse(path, f"is {_KINDS.get(stat.S_IFMT(mode), 'something else')}", what, error)
         yield file
 

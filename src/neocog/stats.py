@@ -1,7 +1,7 @@
 """Statistics: intervals of what is measured on some samples, and the quantiles they rest on.
 
 Quantiles of the normal and of Student's t distribution are SciPy's; it is imported when they are
-asked for, since the command line starts without it.
+needed, since the command line starts without it.
 """
 
 from __future__ import annotations

@@ -155,10 +155,10 @@ def test_figures_that_there_are_not() -> None:
     assert "Left out" not in text
     unknown = everything(alignment=aligned(row(BEYOND), unknown=("aten.svd",)))
     said = "\n".join(first_screen(unknown))
-    assert "Not looked behind: aten.svd" in said
+    assert "Not analyzed: aten.svd" in said
     assert "padding " not in said
     clean = audit(layers=(layer(own=0.0),), alignment=aligned())
-    assert "No layer that was looked at by itself breaks" in "\n".join(first_screen(clean))
+    assert "No layer that was measured on its own breaks" in "\n".join(first_screen(clean))
     both = "\n".join(first_screen(flips(0.5, 0.4, 0.6, both_correct=0.25)))
     assert re.search(r"correct at both +25.0 %", both)
 

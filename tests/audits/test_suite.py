@@ -81,7 +81,7 @@ def test_functions_that_drop_samples_are_named() -> None:
             return nn.functional.max_pool2d(self.conv(x), 2).mean((2, 3))
 
     found = audit_model(Functional(), noise(), QUICK)
-    assert "Functions that downsample break it: " in sections(found)[0].text
+    assert "Functions that downsample break equivariance: " in sections(found)[0].text
 
 
 def test_same_seed_same_numbers() -> None:

@@ -50,7 +50,9 @@ def test_a_dense_layer_that_sees_places_is_named_beside_the_border() -> None:
 
 
 def test_layers_that_wrap_around_are_not_told_to_wrap_around() -> None:
-    assert "At the border 1 layer does, most of all 0" in verdict(audited("zeros", *mean()))
+    assert "At the border 1 layer breaks equivariance, most of all 0" in verdict(
+        audited("zeros", *mean())
+    )
     said = verdict(audited("circular", *mean()))
-    assert "Away from the border 0 (" in said
+    assert "in the interior: 0 (" in said
     assert "with circular padding" not in said

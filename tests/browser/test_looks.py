@@ -215,7 +215,7 @@ def test_a_failing_program_is_said_in_a_sentence(visit, one, watched) -> None:
     page.route("**/api/step", lambda route: route.abort())
     page.keyboard.press("]")
     page.wait_for_selector(".toast.shown.fault")
-    assert "does not answer" in page.locator("#toast").inner_text()
+    assert "does not respond" in page.locator("#toast").inner_text()
     page.unroute("**/api/step")
     page.keyboard.press("]")
     settle(page)

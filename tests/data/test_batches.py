@@ -106,7 +106,7 @@ def test_statistics_of_gray_are_repeated_for_color():
     mean, std = statistics(_split(9), 3)
     assert mean == statistics(_split(9))[0] * 3
     assert len(std) == 3
-    with pytest.raises(UsageError, match="3 channels; statistics of 1 were asked for"):
+    with pytest.raises(UsageError, match="3 channels; got 1 for their statistics"):
         statistics(_split(9, channels=3), 1)
     with pytest.raises(DataError, match="Statistics need images"):
         statistics(_split(0))

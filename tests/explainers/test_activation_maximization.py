@@ -185,9 +185,9 @@ class Broken(nn.Module):
 
 def test_wrong_use() -> None:
     net = small()
-    with pytest.raises(UsageError, match="the whole network has the units 0 to 3; 4 was asked for"):
+    with pytest.raises(UsageError, match="the whole network has the units 0 to 3; got 4"):
         maximize_activation(net, "", 4, size=(24, 24), channels=3)
-    with pytest.raises(UsageError, match="none was asked for"):
+    with pytest.raises(UsageError, match="got none"):
         maximize_activation(net, "", [], size=(24, 24), channels=3)
     with pytest.raises(UsageError, match="at least one step, one seed"):
         maximize_activation(net, "", 0, size=(24, 24), channels=3, climb=AscentConfig(steps=0))

@@ -174,7 +174,7 @@ def test_wrong_use() -> None:
     net = nn.Sequential(nn.Conv2d(1, 2, 3))
     with pytest.raises(UsageError, match="one patch at least; got k=0"):
         top_patches(net, samples, "0", k=0)
-    with pytest.raises(UsageError, match="has the units 0 to 1; 5 was asked for"):
+    with pytest.raises(UsageError, match="has the units 0 to 1; got 5"):
         top_patches(net, samples, "0", units=[5])
     with pytest.raises(ModelError, match="is none"):
         top_patches(net, samples, "conv")

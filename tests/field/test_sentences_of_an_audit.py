@@ -243,21 +243,20 @@ def test_layers_that_break_it(own: float, at: float, energy: float, count: int) 
     )  # fmt: skip
     said = blame(found)
     inside = [e for e in layers if 1e-4 < e.own_inside < math.inf]
-    assert ("Away from the border conv0" in said) == bool(inside)
-    assert ("no layer that was looked at by itself breaks it" in said) == (
+    assert ("(relative L2) in the interior: conv0" in said) == bool(inside)
+    assert ("no layer that was measured on its own breaks shift equivariance" in said) == (
         math.isfinite(own) and not inside
     )
     assert ("no finite number" in said) == (not math.isfinite(own))
     assert ("none is cleared" in said) == (not math.isfinite(own))
     assert " (0.00)" not in said
     if inside:
-        assert ("breaks it, alone" in said) == (count == 1)
         assert ("and 2 more" in said) == (count == 5)
         assert (f"{share(energy)} of the energy aliases" in said) == math.isfinite(energy)
     edge = own * at**0.5
     assert ("At the border" in said) == (1e-4 < edge < math.inf and at > 0.5)
     if "At the border" in said:
-        assert f"{count} layer{'s do' if count > 1 else ' does'}, most of all conv0" in said
+        assert f"{count} layer{'s break' if count > 1 else ' breaks'} equivariance, most" in said
         assert f"({edge:.2f})" in said or f"({edge:.1g})" in said
     (_, table) = layers_section(found).exhibits
     assert isinstance(table, Table)
@@ -274,8 +273,12 @@ def test_no_layer_was_looked_at_by_itself() -> None:
         name="f", kind="max pool", stride=(2,), aliased_energy=0.0,
         spectrum=np.zeros(4), consistent=False,
     )  # fmt: skip
-    assert "break it: f (max pool)" in blame(audit(layers=(layer(own=0.0),), aliasing=(function,)))
-    assert "break it too: f" in blame(audit(layers=(layer(own=0.2),), aliasing=(function,)))
+    assert "break equivariance: f (max pool)" in blame(
+        audit(layers=(layer(own=0.0),), aliasing=(function,))
+    )
+    assert "break equivariance too: f" in blame(
+        audit(layers=(layer(own=0.2),), aliasing=(function,))
+    )
     series = sampling_section(audit(axes=1, aliasing=(replace(function, consistent=True),)))
     assert series.exhibits[0].rows[0][-1] == "moves with the series"
     none = audit(axes=1, layers=(layer(),), alignment=aligned(size=(1, 64), total_stride=3))
@@ -347,7 +350,7 @@ def test_nothing_was_asked_for() -> None:
     assert verdict(found) == ""
     shifts = next(s for s in sections(found) if s.title == "Shifts")
     assert (shifts.text, shifts.exhibits) == ("No shifts were measured.", ())
-    assert found.to_json()["not_looked_behind"] == ["the whole model"]
+    assert found.to_json()["not_analyzed"] == ["the whole model"]
 
 
 @pytest.mark.parametrize(("mode", "max_shift"), [("crop", 1.0), ("zeros", 4.0), ("subpixel", 2.0)])

@@ -18,6 +18,7 @@ KEYS: dict[str, str] = {
     "against": "baseline",
     "flip": "flip_rate",
     "both_right": "both_correct",
+    "not_looked_behind": "not_analyzed",
     "accuracy_moved": "accuracy_shifted",
     "**/shift/*/floor": "chance_agreement",
     "**/shift/zero": "zeros",

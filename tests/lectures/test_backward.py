@@ -163,7 +163,7 @@ def test_wrong_use() -> None:
         backward(Unused(), "idle", x)
     with pytest.raises(ModelError, match="`never` does not"):
         backward(Unused(), "never", x)
-    with pytest.raises(UsageError, match="the outputs 0 to 1; 7 was asked for"):
+    with pytest.raises(UsageError, match="the outputs 0 to 1; got 7"):
         backward(Unused(), "idle", x, target=7)
     with pytest.raises(UsageError, match="a Own, adds to that"):
         backward(nn.Sequential(Own(1, 1, 1), nn.Flatten()), "0", x)

@@ -34,7 +34,12 @@ def samples() -> LabeledImages:
         x[i, 0, top : top + 3, left : left + 3] += 0.7
     features = torch.from_numpy(np.stack([y, 1 - y], 1) + rng.normal(0, 0.1, (120, 2))).float()
     return LabeledImages(
-        x=torch.from_numpy(x), y=y, classes=2, held_out=30, rows=np.arange(120), features=features
+        x=torch.from_numpy(x),
+        y=y,
+        num_classes=2,
+        held_out=30,
+        rows=np.arange(120),
+        features=features,
     )
 
 

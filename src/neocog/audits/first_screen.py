@@ -261,11 +261,11 @@ def _causes(audit: Audit) -> list[str]:
         lines += _wrapped(f"padding   {at}{many}{names}", hang=10)
     if audit.alignment is not None and audit.alignment.unknown:
         lines += _wrapped(
-            f"Not looked behind: {', '.join(map(printable, audit.alignment.unknown))}; no finding "
+            f"Not analyzed: {', '.join(map(printable, audit.alignment.unknown))}; no finding "
             "is not an all-clear."
         )
     elif audit.layers and not lines:
-        lines = ["No layer that was looked at by itself breaks shift equivariance."]
+        lines = ["No layer that was measured on its own breaks shift equivariance."]
     if lines:
         what = "Causes, with the equivariance error of each layer alone (relative L2)"
         lines = ["", what if inside or border else "Causes", *lines]

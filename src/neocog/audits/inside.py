@@ -117,7 +117,7 @@ def _none_drops(audit: Audit) -> str:
     alignment = audit.alignment
     if alignment is None or alignment.unknown:
         behind = "" if alignment is None else f" {', '.join(alignment.unknown)}"
-        return f"Nothing was seen to downsample; not all was looked behind{behind and ':'}{behind}."
+        return f"Nothing was seen to downsample; not analyzed{behind and ':'}{behind}."
     if alignment.total_stride != 1:
         return (
             f"No convolution, pool or slice downsamples; the total stride of "

@@ -25,7 +25,7 @@ __all__ = ["Audit"]
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Audit(Jsonable):
-    """What an audit found. Parts that were not asked for, or cannot be had, are None or empty.
+    """What an audit found. Parts that were not requested, or cannot be measured, are None or empty.
 
     Args:
         task: of the model.
@@ -148,5 +148,5 @@ class Audit(Jsonable):
 
     @property
     def fields(self) -> tuple[Field, ...]:
-        """What each layer sees; empty where it was not asked."""
+        """What each layer sees; empty where it was not requested."""
         return () if self.receptive_field is None else self.receptive_field.layers

@@ -65,7 +65,7 @@ class Border:
 
 @dataclass(frozen=True, kw_only=True)
 class Flip(Jsonable):
-    """A sample with two answers.
+    """A sample with two predictions.
 
     Args:
         index: of the sample, in what was audited.
@@ -88,7 +88,7 @@ class Flip(Jsonable):
 
 @dataclass(frozen=True, kw_only=True)
 class Shift(Jsonable):
-    """What shifts of one kind do to a model's answers.
+    """What shifts of one kind do to a model's predictions.
 
     Args:
         mode: one of `MODES`.

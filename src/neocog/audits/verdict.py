@@ -64,10 +64,11 @@ def blame(audit: Audit) -> str:
         text = _away(audit, inside)
     elif len(alone) > len(lost):
         text = (
-            "Away from the border no layer that was looked at by itself breaks it on these samples."
+            "In the interior no layer that was measured on its own breaks shift equivariance on "
+            "these samples."
         )
     else:
-        text = "No layer could be looked at by itself, so none is cleared."
+        text = "No layer could be measured on its own, so none is cleared."
     if lost:
         named = ", ".join(printable(e.name) for e in lost[:NAMED]) + _more(lost)
         text += f" Of {named} the error is no finite number, which clears nothing."
@@ -75,14 +76,14 @@ def blame(audit: Audit) -> str:
     if functions:
         named = ", ".join(f"{printable(a.name)} ({a.kind})" for a in functions[:NAMED])
         text += (
-            f" Functions that downsample break it{' too' if inside else ''}: "
+            f" Functions that downsample break equivariance{' too' if inside else ''}: "
             f"{named}{_more(functions)}."
         )
     border = border_layers(audit)
     if border:
-        count = f"{len(border)} layer{'s do' if len(border) > 1 else ' does'}"
+        count = f"{len(border)} layer{'s break' if len(border) > 1 else ' breaks'}"
         text += (
-            f" At the border {count}, most of all "
+            f" At the border {count} equivariance, most of all "
             f"{_named(border[:1], lambda e: e.own_at_border)}; "
             "with circular padding none would."
         )
@@ -129,10 +130,8 @@ def named_errors(layers: list[LayerError], *, inside: bool) -> str:
 
 def _away(audit: Audit, inside: list[LayerError]) -> str:
     """Layers that break it by downsampling, the worst first, and how much aliases there."""
-    many = len(inside) > 1
-    text = f"Away from the border {_named(inside, lambda e: e.own_inside)}{_more(inside)} "
-    text += "break it, each alone" if many else "breaks it, alone"
-    text += " by that much of its output's norm"
+    named = f"{_named(inside, lambda e: e.own_inside)}{_more(inside)}"
+    text = f"Local equivariance error (relative L2) in the interior: {named}"
     energy = {a.name: a.aliased_energy for a in audit.aliasing if math.isfinite(a.aliased_energy)}
     aliased = [e for e in inside if e.name in energy]
     if aliased:
@@ -190,7 +189,7 @@ def _apart(audit: Audit, border: Border) -> str:
 def _still(audit: Audit) -> str:
     """Possible causes, in a sentence."""
     if audit.alignment is None or audit.alignment.unknown:
-        return "not all was looked behind, so the cause is unknown"
+        return "not everything was analyzed, so the cause is unknown"
     reasons = causes(audit)
     if not reasons:
         return "the geometry shows no cause; rounding is one, where two classes tie"
@@ -217,7 +216,7 @@ def _shift(mode: str, s: Shift) -> str:
 def _bordered(audit: Audit) -> set[str]:
     """Layers whose padding differs from the other side of the map.
 
-    None where not all was looked behind: an error near the border may come from the grid.
+    None where not everything was analyzed: an error near the border may come from the grid.
     """
     if audit.alignment is None or audit.alignment.unknown:
         return set()

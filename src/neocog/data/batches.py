@@ -108,8 +108,8 @@ def statistics(
     wanted = own if channels is None else channels
     if own not in (1, wanted):
         raise UsageError(
-            f"The images have {own} channels; statistics of {wanted} were asked for. "
-            f"Ask for {own}, or open the data with channels={wanted}."
+            f"The images have {own} channels; got {wanted} for their statistics. "
+            f"Give {own}, or open the data with channels={wanted}."
         )
     count = np.stack([_histogram(split.x, c) for c in range(own)])
     levels = count.shape[1]

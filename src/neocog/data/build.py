@@ -72,7 +72,7 @@ def build_digits(options: LoadOptions) -> Built:
     if options.size and max(options.size) > DIGITS_SIZE:
         raise UsageError(
             f"The built-in digits have 28 pixels a side and are enlarged to {DIGITS_SIZE} at most; "
-            f"size={options.size} was asked for. Leave the size out."
+            f"got size={options.size}. Leave the size out."
         )
     x, y, parts = read_digits()
     ids = ids_of(x)

@@ -211,7 +211,7 @@ class Sheet(Result):
         return f"Data: {self.kind}"
 
     def first_screen(self) -> FirstScreen:
-        """The answer, without images."""
+        """The first screen, without images."""
         from neocog.data.findings import first_screen
 
         return first_screen(self)

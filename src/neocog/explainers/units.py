@@ -142,8 +142,8 @@ def check_units(units: Sequence[int], count: int, layer: str) -> None:
     wrong = [u for u in units if not 0 <= u < count]
     if wrong or not units:
         raise UsageError(
-            f"{named(layer)} has the units 0 to {count - 1}; {wrong[0] if wrong else 'none'} was "
-            "asked for. Name one of them."
+            f"{named(layer)} has the units 0 to {count - 1}; got "
+            f"{wrong[0] if wrong else 'none'}. Name one of them."
         )
 
 

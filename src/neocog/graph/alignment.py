@@ -12,7 +12,7 @@ which depends on the size: a stride of 2 and K = 7, P = 3 can at 225 and cannot 
 sampling) requires that every stride divides its input size, circular padding, no cropping, and no
 position-dependent weights.
 
-Each operation is looked at by itself: the samples its windows see of its own input. So a network
+Each operation is analyzed on its own: the samples its windows see of its own input. So a network
 is aligned where every operation is. Shortcuts that are cut and padded by hand are looked at
 where they are joined.
 """
@@ -83,7 +83,7 @@ class Alignment(Jsonable):
             "alignment_sizes": plain["sizes"],
             "alignment_status": self.status,
             "total_stride": self.total_stride,
-            "not_looked_behind": plain["unknown"],
+            "not_analyzed": plain["unknown"],
         }
 
     def aligned(self, rule: str) -> bool:

@@ -274,7 +274,7 @@ _KEEP_SHAPE = {"relu", "hardtanh", "gelu"}
 
 
 def _of_shapes(name: str, args: tuple[Any, ...]) -> Any:
-    """What an operation gives on the meta device, where PyTorch has a slow answer in Python.
+    """What an operation gives on the meta device, where PyTorch computes it slowly, in Python.
 
     It takes milliseconds there and imports the compiler, for seconds. None for anything else.
     """

@@ -310,7 +310,7 @@ def _explained(output: Tensor, target: int | None, count: int) -> Tensor:
         )
     if target is not None and not 0 <= target < output.shape[1]:
         raise UsageError(
-            f"The model has the outputs 0 to {output.shape[1] - 1}; {target} was asked for. "
+            f"The model has the outputs 0 to {output.shape[1] - 1}; got {target}. "
             "Name one of them, or none for the largest."
         )
     flat = output.flatten(2).sum(2) if output.ndim > 2 else output

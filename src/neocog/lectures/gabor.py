@@ -99,7 +99,7 @@ class GaborFit(Jsonable):
         if max(chance, mixed) > 0.75:
             text += (
                 " At this size nearly every filter looks like a Gabor function, learned or not: "
-                "the fit says little."
+                "the fit is no evidence."
             )
         return text
 

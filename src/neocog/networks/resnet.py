@@ -129,7 +129,7 @@ def resnet(
             "small" is 3×3 at stride 1; "auto" takes "small" for a side below 96 pixels.
 
     Raises:
-        UsageError: no such depth, or reflection asked for on a map of one pixel.
+        UsageError: no such depth, or reflection padding of a feature map of one pixel.
 
     Example:
         >>> net = resnet(num_classes=10, in_channels=3, size=(32, 32))

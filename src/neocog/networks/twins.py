@@ -47,7 +47,7 @@ TOLERANCE = 0.01
 class _Shape:
     """What a twin is built for."""
 
-    classes: int
+    num_classes: int
     channels: int
     size: tuple[int, int]
 
@@ -69,13 +69,13 @@ class Twin(nn.Module):
     Args:
         hidden: layers, each with its activation.
         inputs: values of the last map.
-        classes: outputs.
+        num_classes: outputs.
     """
 
-    def __init__(self, hidden: nn.Sequential, *, inputs: int, classes: int) -> None:
+    def __init__(self, hidden: nn.Sequential, *, inputs: int, num_classes: int) -> None:
         super().__init__()
         self.hidden = hidden
-        self.head = nn.Linear(inputs, classes)
+        self.head = nn.Linear(inputs, num_classes)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
         """Normalized pixels to logits."""
@@ -88,7 +88,7 @@ def _dense_widths(shape: _Shape) -> tuple[int, int, int]:
     inputs, goal = shape.channels * shape.size[0] * shape.size[1], _goal(shape)
 
     def params(*widths: int) -> int:
-        ends = (inputs, *widths, shape.classes)
+        ends = (inputs, *widths, shape.num_classes)
         return sum((a + 1) * b for a, b in itertools.pairwise(ends))
 
     return _widths(params, goal, growth=1, most=goal // (inputs + 1) + 1)
@@ -96,7 +96,7 @@ def _dense_widths(shape: _Shape) -> tuple[int, int, int]:
 
 def _dense(shape: _Shape) -> nn.Module:
     inputs, hidden = shape.channels * shape.size[0] * shape.size[1], _dense_widths(shape)
-    return Dense(inputs=inputs, hidden=hidden, num_classes=shape.classes, dropout=0.0)
+    return Dense(inputs=inputs, hidden=hidden, num_classes=shape.num_classes, dropout=0.0)
 
 
 @lru_cache(maxsize=64)
@@ -108,7 +108,7 @@ def _local_widths(shape: _Shape) -> tuple[int, int, int]:
         layers = sum(
             n * (KERNEL * KERNEL * a + 1) * b for n, (a, b) in zip(places, ends, strict=True)
         )
-        return layers + (places[-1] * widths[-1] + 1) * shape.classes
+        return layers + (places[-1] * widths[-1] + 1) * shape.num_classes
 
     return _widths(params, _goal(shape), growth=2, most=2 * WIDTHS[0])
 
@@ -120,7 +120,7 @@ def _local(shape: _Shape) -> nn.Module:
             LocallyConnected2d(inputs, width, size=size, kernel_size=KERNEL, stride=STRIDE)
         ).append(nn.ReLU())
         inputs = width
-    return Twin(layers, inputs=inputs * shape.positions()[-1], classes=shape.classes)
+    return Twin(layers, inputs=inputs * shape.positions()[-1], num_classes=shape.num_classes)
 
 
 def _widths(
@@ -154,7 +154,7 @@ def _convolutional(shape: _Shape, downsampling: str = "stride") -> nn.Module:
         layers.append(conv(inputs, width, kernel_size=KERNEL, stride=how.stride, pad=how.pad))
         layers.append(nn.ReLU()).append(how.after)
         inputs = width
-    return Twin(layers, inputs=inputs * shape.positions()[-1], classes=shape.classes)
+    return Twin(layers, inputs=inputs * shape.positions()[-1], num_classes=shape.num_classes)
 
 
 class DeepTwin(nn.Module):
@@ -164,7 +164,7 @@ class DeepTwin(nn.Module):
 
     Args:
         channels: of the images.
-        classes: outputs.
+        num_classes: outputs.
         size: (H, W) of the images.
         residual: add its input to what a convolution returns.
         batch_norm: normalize what a convolution returns.
@@ -174,7 +174,7 @@ class DeepTwin(nn.Module):
         self,
         *,
         channels: int,
-        classes: int,
+        num_classes: int,
         size: tuple[int, int],
         residual: bool,
         batch_norm: bool,
@@ -184,7 +184,7 @@ class DeepTwin(nn.Module):
         grid = output_hw(size, 4, stride=4)
         self.stem = nn.Conv2d(channels, WIDTH, 4, stride=4)
         self.blocks = nn.ModuleList(_layer(batch_norm) for _ in range(DEPTH))
-        self.head = nn.Linear(WIDTH * grid[0] * grid[1], classes)
+        self.head = nn.Linear(WIDTH * grid[0] * grid[1], num_classes)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
         """Normalized pixels to logits."""
@@ -205,7 +205,7 @@ def _layer(batch_norm: bool) -> nn.Sequential:
 def _deep(shape: _Shape, *, residual: bool = False, batch_norm: bool = False) -> nn.Module:
     return DeepTwin(
         channels=shape.channels,
-        classes=shape.classes,
+        num_classes=shape.num_classes,
         size=shape.size,
         residual=residual,
         batch_norm=batch_norm,
@@ -225,13 +225,13 @@ TWINS: dict[str, Callable[[_Shape], nn.Module]] = {
 """Name to builder."""
 
 
-def twin(name: str, *, classes: int, channels: int, size: tuple[int, int]) -> nn.Module:
+def twin(name: str, *, num_classes: int, in_channels: int, size: tuple[int, int]) -> nn.Module:
     """A network with one set of assumptions, of as many parameters as its twins.
 
     Args:
         name: one of `TWINS`.
-        classes: outputs.
-        channels: of the images.
+        num_classes: outputs.
+        in_channels: of the images.
         size: (H, W) of the images, 8 at least.
 
     Returns:
@@ -243,18 +243,18 @@ def twin(name: str, *, classes: int, channels: int, size: tuple[int, int]) -> nn
 
     Example:
         >>> names = ("dense", "local", "convolutional", "anti-aliased")
-        >>> nets = [twin(n, classes=10, channels=1, size=(28, 28)) for n in names]
+        >>> nets = [twin(n, num_classes=10, in_channels=1, size=(28, 28)) for n in names]
         >>> [sum(p.numel() for p in net.parameters()) for net in nets]
         [33571, 33254, 33546, 33546]
     """
     if name not in TWINS:
         raise UsageError(f"`{name}` is no twin. {did_you_mean(name, TWINS)}")
-    if min(size) < 8 or classes < 2:
+    if min(size) < 8 or num_classes < 2:
         raise UsageError(
-            f"A twin needs two classes and 8 pixels a side; {classes} classes and "
-            f"{size[0]}×{size[1]} pixels came. Enlarge the images."
+            f"A twin needs two classes and 8 pixels a side; got {num_classes} classes and "
+            f"{size[0]}×{size[1]} pixels. Enlarge the images."
         )
-    return TWINS[name](_Shape(classes=classes, channels=channels, size=size))
+    return TWINS[name](_Shape(num_classes=num_classes, channels=in_channels, size=size))
 
 
 def _goal(shape: _Shape) -> int:
@@ -263,4 +263,4 @@ def _goal(shape: _Shape) -> int:
     for width in WIDTHS:
         params += (KERNEL * KERNEL * inputs + 1) * width
         inputs = width
-    return params + (inputs * shape.positions()[-1] + 1) * shape.classes
+    return params + (inputs * shape.positions()[-1] + 1) * shape.num_classes

@@ -32,7 +32,7 @@ __all__ = ["ConvertedModel", "convert", "example_of", "usual_downsampling"]
 
 
 def usual_downsampling(padding: str) -> str:
-    """What a fix swaps in unless it is told: blurs, and polyphase where borders wrap around."""
+    """What a fix swaps in by default: blurs, and polyphase where borders wrap around."""
     return "polyphase" if padding == "circular" else "blur"
 
 

@@ -1,4 +1,4 @@
-"""What happens in a training, as it is told to whoever listens."""
+"""What happens in a training, as callbacks receive it."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def run_sections(end: Finished, rows: list[dict[str, Any]]) -> list[Section]:
 
 
 def run_first_screen(end: Finished, run: str) -> FirstScreen:
-    """The answer of a finished training: what it scores, and what to do next.
+    """The first screen of a finished training: what it scores, and what to do next.
 
     Args:
         end: the training's last event.

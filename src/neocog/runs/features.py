@@ -2,7 +2,7 @@
 
 The features of a sample are what the last linear layer of a classifier is given. They are kept in
 the cache, keyed by the content of the data, the weights, the architecture (its modules, and what it
-answers to two images of noise), the spec and the version of PyTorch: a second training on the same
+outputs for two images of noise), the spec and the version of PyTorch: a second training on the same
 images with the same backbone takes seconds. Nothing in the cache is ever changed after it has its
 name (see `neocog.data.cache`).
 """

@@ -128,7 +128,7 @@ def recipe_of(
         ),
         optimizer=replace(optimizer, lr=rate),
         schedule=ScheduleConfig(name="cosine", warmup=0.1),
-        # A mixture of two samples has no twin whose answer it should share.
+        # A mixture of two samples has no second view whose prediction it should share.
         augment=replace(base.augment or _moved(signal.channels, signal.image_size), mixup=0.0),
         machine=MachineConfig(device=finetune_options.device),
         provenance=Provenance(command="fix"),

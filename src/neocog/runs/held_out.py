@@ -21,7 +21,7 @@ class Common:
 
     Args:
         ids: of the content of the samples that neither was trained on, uint64 (N,); None for
-            all, where ids are unknown or the samples of training were asked for by name.
+            all, where ids are unknown or the samples of training were requested by name.
         notes: sentences on what is left out, and on what is unknown.
     """
 

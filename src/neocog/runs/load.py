@@ -76,7 +76,7 @@ def load(
     Raises:
         UnsafeWeights: a file would execute code when it is opened.
         ModelError: the model cannot be opened, does not take samples of that size, or says
-            something else when it is asked again, or alone instead of in a batch.
+            something else when it is run again, or alone instead of in a batch.
         UsageError: something is missing, or given where it does not belong.
 
     Example:
@@ -140,7 +140,7 @@ def load_run(path: StrPath, *, allow_random: bool = False) -> Model:
     Raises:
         RunError: it is no run folder, or is being replaced again and again.
         ModelError: the model is missing, damaged, does not fit its network, or says something else
-            when it is asked again.
+            when it is run again.
     """
     for _ in range(TRIES):
         folder = RunFolder.open(Path(path))

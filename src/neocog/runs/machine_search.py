@@ -36,7 +36,7 @@ REPEATS, MEASURED = 5, 0.1
 
 
 def best_device() -> str:
-    """The device to train on where none is asked for."""
+    """The device to train on where none is given."""
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
@@ -53,7 +53,7 @@ def fastest(
 ) -> Machine:
     """What was chosen, and the fastest of what was left open.
 
-    The answer is kept in the folder of the cache, in `machines.json`: another measurement could
+    The result is kept in the folder of the cache, in `machines.json`: another measurement could
     come out otherwise, and with it the last bits of a training.
 
     Args:

@@ -20,7 +20,7 @@ LABELS = 10
 
 
 def pretrain_first_screen(end: Finished, rows: list[dict[str, Any]], run: str) -> FirstScreen:
-    """The answer of a pretraining: does it learn, and what to do next.
+    """The first screen of a pretraining: does it learn, and what to do next.
 
     Args:
         end: the last event.

@@ -21,7 +21,7 @@ from neocog.types import Batch
 __all__ = ["LEAST", "SplitOutputs", "split_outputs"]
 
 LEAST = 50
-"""So many samples are asked, however short the time."""
+"""So many samples are predicted, however short the time."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class SplitOutputs:
         return len(self.split) == self.of
 
     def part(self, most: int) -> SplitOutputs:
-        """Of the first samples in the order in which they are asked: parts are nested.
+        """Of the first samples in the order in which they are predicted: parts are nested.
 
         Args:
             most: samples, at most.
@@ -73,7 +73,7 @@ def split_outputs(
         model: is left as it is.
         split: at least one sample.
         device: where the model is.
-        seconds: in which to ask; at least `LEAST` samples are asked in any case.
+        seconds: for the predictions; at least `LEAST` samples are predicted in any case.
         most: samples, at most; all if left out.
         prediction: seconds of one sample, as far as known, to ask in portions that can be stopped.
     """
@@ -114,6 +114,6 @@ def _within(
 
 
 def _at_once(split: Split) -> int:
-    """Samples that are asked together; no result depends on it."""
+    """Samples of one forward pass; no result depends on it."""
     *size, channels = split.x.shape[1:]
     return evaluation_batch(channels, size)

@@ -307,7 +307,7 @@ class _Training:
         if self._ahead():
             passes = self.progress.step / self.experiment.steps_per_epoch
             return min(left, WATCHING * self.progress.seconds / passes) if left < inf else inf
-        # Those who were not asked yet share what is left.
+        # Splits without predictions yet share what is left.
         n = {k: len(s) for k, s in held.items() if k not in self._measured_now()}
         return left * n[name] / sum(n.values()) if left < inf else inf
 

@@ -1,4 +1,4 @@
-"""Families of transformations by amounts: a network can be asked which amount was applied.
+"""Families of transformations by amounts: a network can predict which amount was applied.
 
 A family has n elements. Orientation is a group: rotations by multiples of 15°, mirrored or not.
 The others are steps of a line (shift, scale, brightness, contrast), seen through a window.
@@ -264,7 +264,7 @@ FAMILIES: tuple[Family, ...] = (
     BrightnessFamily(),
     ContrastFamily(),
 )
-"""What images are asked about."""
+"""What is predicted of images."""
 
 
 def _nowhere(x: Tensor) -> Tensor:

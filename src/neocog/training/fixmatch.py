@@ -94,6 +94,6 @@ class _First:
     whole: Target
     count: int
 
-    def target(self, classes: int) -> Tensor:
+    def target(self, num_classes: int) -> Tensor:
         """Of those samples."""
-        return self.whole.target(classes)[: self.count]
+        return self.whole.target(num_classes)[: self.count]

@@ -127,7 +127,7 @@ class LabeledImages:
     Args:
         x: in [0, 1], (N, C, H, W).
         y: class indices, (N,).
-        classes: K.
+        num_classes: K.
         held_out: how many of them a draw holds out.
         rows: where they stand in the data they are from, (N,).
         features: of a pretrained network, (N, D); or None.
@@ -135,7 +135,7 @@ class LabeledImages:
 
     x: Tensor
     y: np.ndarray
-    classes: int
+    num_classes: int
     held_out: int
     rows: np.ndarray
     features: Tensor | None = None
@@ -358,9 +358,9 @@ def _pretrained_accuracy(
     samples: LabeledImages, rows: np.ndarray, held: np.ndarray, seed: int
 ) -> tuple[float, int]:
     assert samples.features is not None
-    fitted = fit_linear(samples.features[rows], samples.y[rows], samples.classes, seed=seed)
+    fitted = fit_linear(samples.features[rows], samples.y[rows], samples.num_classes, seed=seed)
     predicted = fitted.logits(samples.features[held]).argmax(1).numpy()
-    params = (samples.features.shape[1] + 1) * samples.classes
+    params = (samples.features.shape[1] + 1) * samples.num_classes
     return float((predicted == samples.y[held]).mean()), params
 
 
@@ -379,8 +379,8 @@ def _built(samples: LabeledImages, name: str, seed: int) -> nn.Module:
     try:
         net = twin(
             name,
-            classes=samples.classes,
-            channels=samples.x.shape[1],
+            num_classes=samples.num_classes,
+            in_channels=samples.x.shape[1],
             size=(samples.x.shape[2], samples.x.shape[3]),
         )
     finally:

@@ -73,7 +73,7 @@ def open_explained(model: AnyModel, task: str, *, allow_random: bool = False) ->
     if opened_model.black_box:
         raise ModelError(
             f"Explaining looks at layers and gradients; `{opened_model.title}` is a black "
-            "box that only answers. Take the network that it was exported from."
+            "box that only returns outputs. Take the network that it was exported from."
         )
     return opened_model
 

@@ -74,7 +74,7 @@ def export(
 
     Raises:
         UsageError: there is no such format, or the model is a black box.
-        ModelError: the model cannot be opened or written in that format, or the file answers
+        ModelError: the model cannot be opened or written in that format, or the file predicts
             otherwise and is removed.
         RunError: the file is there already, or cannot be written.
     """

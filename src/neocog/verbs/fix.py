@@ -3,7 +3,7 @@
     swap the samplers → recalibrate batch norms → find rate and weight → fine-tune
         → choose on validation samples → compare with the model as it was on the report's samples
 
-What comes out is at least as good in accuracy and better in the consistency that was asked for, or
+What comes out is at least as good in accuracy and better in the requested consistency, or
 it is the model as it was, and the headline says so.
 """
 

@@ -176,7 +176,7 @@ class Fixed(Result):
             return ""
         why = f"{self.reason[:1].upper()}{self.reason[1:]}."
         if self.kept == "fixed":
-            return f"It is kept as asked. {why}"
+            return f"It is kept, as --keep fixed says. {why}"
         return f"The model as it was is kept; these are figures of the best that was tried. {why}"
 
     def sections(self) -> list[Section]:
@@ -193,7 +193,7 @@ class Fixed(Result):
         one = self.accuracy[1] > 0 or (compared is not None and compared.difference_ci[0] > 0)
         nothing = f"Nothing got better{' on the whole' if one else ''}"  # one of the two did
         if self.kept == "fixed":
-            return f"{nothing}, and it is kept as asked: {figures}; {self.reason}."
+            return f"{nothing}, and it is kept, as --keep fixed says: {figures}; {self.reason}."
         return (
             f"{nothing}, so the model as it was is kept. The best that was reached: {figures}; "
             f"{self.reason}."

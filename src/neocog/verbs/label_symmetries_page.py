@@ -130,7 +130,7 @@ def _next(of: DataSymmetries) -> tuple[Command, ...]:
 def _note(of: DataSymmetries) -> str:
     how = (
         f"A small network learned from {of.test.n:,} images to tell what was applied, and "
-        f"was asked about {of.test.held_out:,} others"
+        f"predicted it for {of.test.held_out:,} others"
     )
     if of.test.accuracy is None:
         return f"{how}. Without labels nothing is said of confusions."

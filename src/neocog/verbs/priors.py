@@ -173,7 +173,7 @@ def _samples(opened: Source, part: str | None) -> LabeledImages:
         parts += [squares(pixels(split, b)) for b in _blocks(own)]
     held = min(HELD_MOST, round(HELD_OUT * len(rows)))
     return LabeledImages(
-        x=torch.cat(parts), y=y[rows], classes=len(opened.classes), held_out=held, rows=rows
+        x=torch.cat(parts), y=y[rows], num_classes=len(opened.classes), held_out=held, rows=rows
     )
 
 
@@ -186,11 +186,11 @@ def _sizes(samples: LabeledImages, sizes: Sequence[int] | None) -> list[int]:
     if sizes is None:
         largest = min(LARGEST, samples.most)
         halved = [round(largest / 2**i) for i in reversed(range(SIZES))]
-        return [n for n in halved if n >= A_CLASS * samples.classes] or [largest]
+        return [n for n in halved if n >= A_CLASS * samples.num_classes] or [largest]
     if not sizes or min(sizes) < 2 or max(sizes) > samples.most:
         raise UsageError(
             f"Sizes are numbers of images to train on, from 2 to {samples.most:,} (a quarter of "
-            f"{len(samples.y):,} is held out); {', '.join(map(str, sizes)) or 'none'} came."
+            f"{len(samples.y):,} is held out); got {', '.join(map(str, sizes)) or 'none'}."
         )
     return sorted(set(sizes))
 

@@ -1,9 +1,9 @@
 """Transformations of an image by the user, as the page sends them: shift, rotation, scale, elastic.
 
-Shifts are in pixels of the image, down and to the right; angles in degrees, anticlockwise; rotation
-and scale keep the center in its place. What a motion does to an image and to maps is computed in
-`neocog.symmetry`: a shift alone is exact where it wraps around, all else resamples once, with zeros
-beyond the frame.
+Shifts are in pixels of the image, down and to the right; angles in degrees, counterclockwise;
+rotation and scale keep the center in its place. What a motion does to an image and to maps is
+computed in `neocog.symmetry`: a shift alone is exact where it wraps around, all else resamples
+once, with zeros beyond the frame.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Motion:
         padding: one of `PADDINGS`.
         dx: pixels to the right.
         dy: pixels down.
-        angle: degrees anticlockwise.
+        angle: degrees counterclockwise.
         scale: of length; above 1 the content gets larger.
         elastic: largest displacement of the knots of the elastic deformation, in pixels.
         seed: of the elastic deformation.

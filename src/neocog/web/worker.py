@@ -88,7 +88,7 @@ class Worker:
         try:
             self._queue.put_nowait(job)
         except queue.Full:
-            raise Busy("Too many questions wait for an answer. Ask again in a moment.") from None
+            raise Busy("Too many requests are waiting. Try again in a moment.") from None
         if page is not None:
             self._note(page, number)
         try:

@@ -1,7 +1,7 @@
 """From a layer's output, and the gradient there, to a map.
 
 Every rule takes activations A and gradients G, both (B, C, *S), and returns signed maps (B, *S),
-positive where they increase the output. Each entry of `METHODS` answers another question.
+positive where they increase the output. Each entry of `METHODS` is another definition.
 """
 
 from __future__ import annotations

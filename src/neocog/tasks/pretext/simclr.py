@@ -1,4 +1,4 @@
-"""SimCLR: two views of an image are told from the views of all others.
+"""SimCLR: two views of an image are distinguished from the views of all others.
 
 T. Chen et al., "A simple framework for contrastive learning of visual representations", ICML 2020.
 """

@@ -40,7 +40,7 @@ def _byol(encoder: Encoder, channels: int) -> BYOL:
 
 METHODS = {
     "simclr": MethodLine(
-        lambda e, c: SimCLR(e.width), "two views are told from all other images (Chen et al. 2020)"
+        lambda e, c: SimCLR(e.width), "two views against all other images (Chen et al. 2020)"
     ),
     "vicreg": MethodLine(
         lambda e, c: VICReg(e.width), "views agree, dimensions vary and differ (Bardes et al. 2022)"

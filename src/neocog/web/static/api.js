@@ -14,10 +14,10 @@ async function ask(path, options = {}) {
     answer = await fetch(path, { cache: "no-store", ...options });
   } catch {
     if (options.signal?.aborted) throw new Refused("superseded", 409);
-    throw new Refused("The explorer does not answer; its program may have been stopped.", 0);
+    throw new Refused("The explorer does not respond; its program may have been stopped.", 0);
   }
   if (answer.ok) return answer;
-  let message = `The explorer answered ${answer.status}.`;
+  let message = `The explorer returned status ${answer.status}.`;
   try {
     message = (await answer.json()).error ?? message;
   } catch {
@@ -85,5 +85,5 @@ export async function step(body) {
   return decode(await (await post("/api/step", body, headers)).arrayBuffer());
 }
 
-/** The unit whose arithmetic can be asked for: every one, as long as the program runs. */
+/** The unit whose arithmetic can be requested: every one, as long as the program runs. */
 export const nearest = (body) => body;

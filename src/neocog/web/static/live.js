@@ -50,7 +50,7 @@ export function pace() {
 function plan() {
   if (planned || busy || !wanted || !state.image) return;
   planned = true;
-  // A hidden page draws no frames, but what it asked for shall be there when it is seen again.
+  // A hidden page draws no frames, but what it requested shall be there when it is seen again.
   if (document.hidden) setTimeout(run, 50);
   else requestAnimationFrame(run);
 }

@@ -34,7 +34,7 @@ export function fixed(value, places) {
   return value === null || value === undefined ? "–" : signed(value.toFixed(places));
 }
 
-/** A share in per cent, more digits near the ends. */
+/** A fraction in percent, more digits near the ends. */
 export function percent(share) {
   if (share === null || share === undefined) return "–";
   const p = share * 100;

@@ -5,7 +5,7 @@ import { take } from "./images.js";
 import { isSeries, state } from "./state.js";
 
 const SIDE = 280;
-const COLOURS = ["#ffffff", "#000000", "#e23b2e", "#f2a51c", "#3c9a4b", "#2f6fd0", "#8a5a3c", "#9fd3f2"];
+const COLORS = ["#ffffff", "#000000", "#e23b2e", "#f2a51c", "#3c9a4b", "#2f6fd0", "#8a5a3c", "#9fd3f2"];
 let made = null;
 let stream = null;
 
@@ -60,7 +60,7 @@ function build() {
   canvas.addEventListener("pointermove", (event) => pen.down && line(...at(event)));
   for (const kind of ["pointerup", "pointercancel"]) canvas.addEventListener(kind, () => (pen.down = false));
   canvas.addEventListener("keydown", (event) => keyboard(event, pen, line, canvas));
-  const swatches = color ? COLOURS.map((value) => swatch(value, pen)) : [];
+  const swatches = color ? COLORS.map((value) => swatch(value, pen)) : [];
   const video = el("video", { playsinline: true, muted: true, hidden: true, class: "pad" });
   const camera = cameraRow(video, dialog);
   dialog.addEventListener("close", stop);
@@ -139,7 +139,7 @@ function cameraRow(video, dialog) {
       shoot.hidden = false;
       video.play().catch(() => {}); // ends when the camera is stopped before its first frame
     } catch {
-      toast("The camera gave no image: there is none, or the browser was told not to use it.", "fault");
+      toast("The camera gave no image: there is none, or the browser does not allow it.", "fault");
     } finally {
       begin.disabled = false;
     }
