@@ -23,6 +23,7 @@ NAMES = (
     "flowers",
     "transfer",
     "few_labels",
+    "priors",
     "audit_throughput",
     "fix_resnet20",
     "fix_default",

@@ -136,7 +136,7 @@ def priors(
         classes=opened.classes,
         size=(samples.x.shape[1], samples.x.shape[2], samples.x.shape[3]),
         params={name: done.params[name] for name in twins if name in done.params},
-        worth=worth_of(done, n),
+        worth=worth_of(done, n, held_out=samples.held_out),
         curves=curves_of(done),
         gradients=gradients,
         left_out=(*_left_out(plan, done), *skipped),

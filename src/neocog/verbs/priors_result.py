@@ -13,7 +13,14 @@ from neocog.first_screen import Command, FirstScreen, path_word
 from neocog.jsonable import Jsonable, keys
 from neocog.render.notebook import Result
 from neocog.stats import mean_interval
-from neocog.training.priors import CONTRASTS, Contrast, Labels, Trainings, labels_worth
+from neocog.training.priors import (
+    CONTRASTS,
+    PRETRAINED,
+    Contrast,
+    Labels,
+    Trainings,
+    labels_worth,
+)
 
 __all__ = ["AccuracyDifference", "LearningCurve", "PriorWorth", "Priors", "worth_of"]
 
@@ -129,8 +136,11 @@ class Priors(Result):
 
     def first_screen(self) -> FirstScreen:
         """The worth of weight sharing and locality, the others, and the command that uses them."""
+        decided = self.worth[0].unshuffled.sign != 0
         return FirstScreen(
             headline=_sentence(self.worth[0], self.n),
+            badge="" if decided else "Not decided",
+            level="plain" if decided else "open",
             detail=self._detail(),
             image=(self._learning(shuffled=False), self._bars()),
             figures=tuple(map(_scalar, self.worth[:4])),
@@ -152,7 +162,7 @@ class Priors(Result):
         seeds = {w.unshuffled.seeds for w in self.worth}
         span = f"{min(seeds)} to {max(seeds)}" if len(seeds) > 1 else f"{max(seeds)}"
         plural = "s" * (max(seeds) > 1)
-        shallow = [p for name, p in self.params.items() if _is_main(name)]
+        shallow = [p for name, p in self.params.items() if _is_main(name) and name != PRETRAINED]
         params = f"{min(shallow):,} to {max(shallow):,}"
         note = (
             f"Twins of {params} parameters; {span} seed{plural}, each with a draw of its own: "
@@ -224,7 +234,7 @@ class Priors(Result):
                 w.contrast.prior,
                 f"{w.contrast.with_} / {w.contrast.without}",
                 _points(w.unshuffled),
-                _times(w.labels, self.n) if w.labels else None,
+                _times(w.labels) if w.labels else None,
                 _points(w.shuffled) if w.shuffled else None,
                 w.unshuffled.seeds,
             ]
@@ -235,8 +245,8 @@ class Priors(Result):
             columns=["prior", "with / without", "points", "labels", "shuffled pixels", "seeds"],
             rows=rows,
             note=f"On {self.n:,} images. Labels: how many times as many the twin without the prior "
-            "needs for the accuracy of the twin with it, interpolated on its learning curve; at "
-            "least, where that curve ends before.",
+            "needs for the accuracy of the twin with it, interpolated on its learning curve; "
+            "more than, where that curve ends before.",
         )
         every: list[list[Cell]] = [
             [c.twin, "shuffled" if c.shuffled else "as they are", n, f"{100 * a:.1f} %",
@@ -298,22 +308,23 @@ class Priors(Result):
         )
 
 
-def worth_of(trainings: Trainings, n: int) -> tuple[PriorWorth, ...]:
+def worth_of(trainings: Trainings, n: int, *, held_out: int) -> tuple[PriorWorth, ...]:
     """Each prior of which both twins were trained on n samples.
 
     Args:
         trainings: what was measured.
         n: samples.
+        held_out: samples that each draw holds out: no interval is narrower than one of them.
     """
     out = []
     for contrast in CONTRASTS:
-        unshuffled = _difference(trainings.differences(contrast, n, shuffled=False))
+        unshuffled = _difference(trainings.differences(contrast, n, shuffled=False), held_out)
         if unshuffled is not None:
             worth = PriorWorth(
                 contrast=contrast,
                 n=n,
                 unshuffled=unshuffled,
-                shuffled=_difference(trainings.differences(contrast, n, shuffled=True)),
+                shuffled=_difference(trainings.differences(contrast, n, shuffled=True), held_out),
                 labels=labels_worth(trainings, contrast, n),
             )
             out.append(worth)
@@ -347,11 +358,14 @@ def _within(ends: Interval | None) -> Interval | None:
     return None if ends is None else (max(0.0, ends[0]), min(1.0, ends[1]))
 
 
-def _difference(values: Sequence[float]) -> AccuracyDifference | None:
+def _difference(values: Sequence[float], held_out: int) -> AccuracyDifference | None:
     if not values:
         return None
-    mean = sum(values) / len(values)
-    return AccuracyDifference(difference=mean, interval=mean_interval(values), seeds=len(values))
+    mean, interval = sum(values) / len(values), mean_interval(values)
+    if interval is not None:  # equal differences of a few seeds are no certainty
+        low, high = min(interval[0], mean - 1 / held_out), max(interval[1], mean + 1 / held_out)
+        interval = max(-1.0, low), min(1.0, high)
+    return AccuracyDifference(difference=mean, interval=interval, seeds=len(values))
 
 
 def _is_main(name: str) -> bool:
@@ -368,7 +382,7 @@ def _sentence(worth: PriorWorth, n: int) -> str:
         f"{prior[:1].upper()}{prior[1:]} are worth {_points(worth.unshuffled)} on {n:,} images"
     ]
     if worth.labels is not None:
-        parts.append(f"as good as {_times(worth.labels, n)} the labels")
+        parts.append(f"as good as {_times(worth.labels, ' the labels')}")
     sentence = ", ".join(parts)
     if worth.shuffled is None:
         return f"{sentence}."
@@ -385,15 +399,15 @@ def _points(d: AccuracyDifference) -> str:
     return f"{text} (95 % CI {_signed(100 * d.interval[0])} to {_signed(100 * d.interval[1])})"
 
 
-def _times(labels: Labels, n: int) -> str:
-    """How many times the labels, with the interval or the bound."""
+def _times(labels: Labels, of: str = "") -> str:
+    """How many times, of what, with the interval or the bound."""
     times = f"{labels.times:.1f}×" if labels.times < 10 else f"{labels.times:.0f}×"
     if labels.bound:
-        return f"{'more' if labels.bound == 'at least' else 'less'} than {times}"
+        return f"{'more' if labels.bound == 'at least' else 'less'} than {times}{of}"
     if labels.interval is None:
-        return times
+        return f"{times}{of}"
     low, high = labels.interval
-    return f"{times} (95 % CI {low:.1f} to {high:.1f})"
+    return f"{times}{of} (95 % CI {low:.1f} to {high:.1f})"
 
 
 def _signed(value: float) -> str:
