@@ -167,10 +167,9 @@ def command(
     if as_json:
         print_json(plain)
     elif verbose:
-        from neocog.cli.draw import draw, on_stdout
+        from neocog.cli.draw import draw_all
 
-        for section in result.sections():
-            draw(on_stdout(), section)
+        draw_all(result.sections())
     else:
         lines(result.lines())
     if report is not None:

@@ -10,6 +10,7 @@ from neocog.cli.options import (
     SIZE,
     json_option,
     print_json,
+    print_result,
     resize_mode_option,
     verbose_option,
 )
@@ -81,10 +82,9 @@ def command(
 
     lines(first_screen(quality, parse_source(source)[0]).text().split("\n"))
     if verbose:
-        from neocog.cli.draw import draw, on_stdout
+        from neocog.cli.draw import draw_all
 
-        for section in quality.sections():
-            draw(on_stdout(), section)
+        draw_all(quality.sections())
     if report is not None:
         say(f"Report: {report}", err=True)
 
@@ -108,18 +108,4 @@ def _symmetries(
     result = symmetries(
         source, seed=seed, size=size, resize_mode=resize_mode or "crop", strict=strict
     )
-    for warning in result.warnings:
-        say(f"warning  {warning}", err=True)
-    if report is not None:
-        result.save_html(report)
-    if as_json:
-        print_json(result.to_json())
-        return
-    lines(result.summary().split("\n"))
-    if verbose:
-        from neocog.cli.draw import draw, on_stdout
-
-        for section in result.sections():
-            draw(on_stdout(), section)
-    if report is not None:
-        say(f"Report: {report}", err=True)
+    print_result(result, report=report, verbose=verbose, as_json=as_json)

@@ -6,7 +6,7 @@ into a second table below, which begins with the same first column.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from rich.cells import cell_len
@@ -30,7 +30,7 @@ from neocog.exhibits import (
     percent,
 )
 
-__all__ = ["draw", "on_stdout"]
+__all__ = ["draw", "draw_all", "on_stdout"]
 
 WIDEST_MAP = 12
 """Columns up to which a map's numbers are printed."""
@@ -42,6 +42,12 @@ LONGEST_WORD = 24
 def on_stdout() -> Console:
     """A console for results: no colors but where it is a terminal, no line broken by force."""
     return screen()
+
+
+def draw_all(sections: Iterable[Section]) -> None:
+    """Print sections on standard output, one after the other."""
+    for section in sections:
+        draw(on_stdout(), section)
 
 
 def draw(console: Console, section: Section) -> None:

@@ -159,10 +159,9 @@ def command(
         return
     lines(result.summary().split("\n"))
     if verbose:
-        from neocog.cli.draw import draw, on_stdout
+        from neocog.cli.draw import draw_all
 
-        for section in result.brief():
-            draw(on_stdout(), section)
+        draw_all(result.brief())
     known = getattr(opened[0], "card", {}).get("notes", ())  # printed at opening
     for note in (n for n in result.notes if n not in known):
         say(f"note     {note}", err=True)

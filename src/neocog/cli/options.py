@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from neocog.cli.terminal import lines, say
 from neocog.errors import UsageError, printable
 from neocog.files import parse_toml
 from neocog.models.declared import ModelOptions
@@ -32,6 +33,7 @@ __all__ = [
     "parse_setting",
     "parse_value",
     "print_json",
+    "print_result",
     "resize_mode_option",
     "strict_option",
     "task_option",
@@ -294,3 +296,28 @@ def print_json(value: Any) -> None:
 
     json.dump(jsonable(value), sys.stdout, indent=2, ensure_ascii=True, allow_nan=False)
     sys.stdout.write("\n")
+
+
+def print_result(result: Any, *, report: str | None, verbose: bool, as_json: bool) -> None:
+    """A result of data: warnings, report, and its first screen, all of it or JSON.
+
+    Args:
+        result: a `neocog.render.notebook.Result` with warnings.
+        report: an HTML file to write.
+        verbose: print all sections.
+        as_json: print JSON instead.
+    """
+    for warning in result.warnings:
+        say(f"warning  {warning}", err=True)
+    if report is not None:
+        result.save_html(report)
+    if as_json:
+        print_json(result.to_json())
+        return
+    lines(result.summary().split("\n"))
+    if verbose:
+        from neocog.cli.draw import draw_all
+
+        draw_all(result.sections())
+    if report is not None:
+        say(f"Report: {report}", err=True)

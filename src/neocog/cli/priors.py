@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from neocog.cli.options import HELP, OUT_FILE, json_option, print_json, verbose_option
-from neocog.cli.terminal import lines, say
+from neocog.cli.options import HELP, OUT_FILE, json_option, print_result, verbose_option
 
 __all__ = ["command"]
 
@@ -61,18 +60,4 @@ def command(
     from neocog.verbs.priors import priors
 
     result = priors(source, sizes=sizes, seeds=seeds, full=full, strict=strict)
-    for warning in result.warnings:
-        say(f"warning  {warning}", err=True)
-    if report is not None:
-        result.save_html(report)
-    if as_json:
-        print_json(result.to_json())
-        return
-    lines(result.summary().split("\n"))
-    if verbose:
-        from neocog.cli.draw import draw, on_stdout
-
-        for section in result.sections():
-            draw(on_stdout(), section)
-    if report is not None:
-        say(f"Report: {report}", err=True)
+    print_result(result, report=report, verbose=verbose, as_json=as_json)

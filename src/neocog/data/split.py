@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,23 @@ ROLES = ("train", "val", "test")
 """The three parts of every source, in this order."""
 
 
-class PathNames(Sequence[str]):
+class Names(Sequence[str], ABC):
+    """Names of samples that are made when they are read."""
+
+    @abstractmethod
+    def at(self, i: int) -> str:
+        """The name of one sample, counted from 0."""
+
+    @overload
+    def __getitem__(self, i: int) -> str: ...
+    @overload
+    def __getitem__(self, i: slice) -> list[str]: ...
+    def __getitem__(self, i: int | slice) -> str | list[str]:
+        rows = range(len(self))[i]
+        return self.at(rows) if isinstance(rows, int) else [self.at(j) for j in rows]
+
+
+class PathNames(Names):
     """Relative paths, kept as one run of bytes and decoded on access.
 
     Args:
@@ -44,14 +61,8 @@ class PathNames(Sequence[str]):
     def __len__(self) -> int:
         return len(self.ends)
 
-    @overload
-    def __getitem__(self, i: int) -> str: ...
-    @overload
-    def __getitem__(self, i: slice) -> list[str]: ...
-    def __getitem__(self, i: int | slice) -> str | list[str]:
-        if isinstance(i, slice):
-            return [self[j] for j in range(*i.indices(len(self)))]
-        i = range(len(self))[i]
+    def at(self, i: int) -> str:
+        """The name of one sample."""
         start = int(self.ends[i - 1]) if i else 0
         raw = self.blob[start : int(self.ends[i])].tobytes()
         return raw.decode("utf-8", "surrogateescape")
@@ -61,7 +72,7 @@ class PathNames(Sequence[str]):
         return PathNames.of([self[r] for r in rows.tolist()])
 
 
-class RowNames(Sequence[str]):
+class RowNames(Names):
     """Names of rows of an array: `train[17]`.
 
     Args:
@@ -76,13 +87,8 @@ class RowNames(Sequence[str]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    @overload
-    def __getitem__(self, i: int) -> str: ...
-    @overload
-    def __getitem__(self, i: slice) -> list[str]: ...
-    def __getitem__(self, i: int | slice) -> str | list[str]:
-        if isinstance(i, slice):
-            return [f"{self.prefix}[{r}]" for r in self.rows[i]]
+    def at(self, i: int) -> str:
+        """The name of one sample."""
         return f"{self.prefix}[{self.rows[i]}]"
 
     def take(self, rows: np.ndarray) -> RowNames:
@@ -90,7 +96,7 @@ class RowNames(Sequence[str]):
         return RowNames(self.prefix, self.rows[rows])
 
 
-class JoinedNames(Sequence[str]):
+class JoinedNames(Names):
     """Names of several splits, one behind the other.
 
     Args:
@@ -104,14 +110,8 @@ class JoinedNames(Sequence[str]):
     def __len__(self) -> int:
         return self.ends[-1] if self.ends else 0
 
-    @overload
-    def __getitem__(self, i: int) -> str: ...
-    @overload
-    def __getitem__(self, i: slice) -> list[str]: ...
-    def __getitem__(self, i: int | slice) -> str | list[str]:
-        if isinstance(i, slice):
-            return [self[j] for j in range(*i.indices(len(self)))]
-        i = range(len(self))[i]
+    def at(self, i: int) -> str:
+        """The name of one sample."""
         k = bisect_right(self.ends, i)
         return self.parts[k][i - (self.ends[k - 1] if k else 0)]
 
