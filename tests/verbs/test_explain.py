@@ -243,7 +243,7 @@ def test_numbers_that_others_wrote_remove_nothing_else(tmp_path: Path, told: str
 
 def test_grays_without_an_axis_of_channels_are_no_series() -> None:
     grays = drawn(4, 16, 16)
-    gray = convnet(in_channels=1)
+    gray = convnet(channels=1)
     for given in ({"images": grays}, {"data": grays}):
         with pytest.raises(UsageError, match=r"takes images, \(B, C, H, W\); .* x\[:, None\]"):
             neocog.explain(gray, **given)

@@ -238,7 +238,7 @@ def _pretrained(name: str, given: Mapping[str, Any]) -> _Opened:
     size = given.get("size", ())
     known: dict[str, Any] = {}
     if len(size) == 3:
-        known = {"channels": int(size[0]), "size": (int(size[1]), int(size[2]))}
+        known = {"in_channels": int(size[0]), "size": (int(size[1]), int(size[2]))}
     loaded = load_pretrained(name, **known)
     note = f"The weights of `{name}` are those of {PRETRAINED[name].trained_on}."
     spec = replace(loaded.spec, classes=())

@@ -245,7 +245,7 @@ def twin(name: str, *, num_classes: int, in_channels: int, size: tuple[int, int]
         >>> names = ("dense", "local", "convolutional", "anti-aliased")
         >>> nets = [twin(n, num_classes=10, in_channels=1, size=(28, 28)) for n in names]
         >>> [sum(p.numel() for p in net.parameters()) for net in nets]
-        [33571, 33254, 33546, 33546]
+        [33561, 33254, 33546, 33546]
     """
     if name not in TWINS:
         raise UsageError(f"`{name}` is no twin. {did_you_mean(name, TWINS)}")
