@@ -37,8 +37,8 @@ def create_model(name, *, pretrained, num_classes=10):
     if name in ("tiny", "gone"):
         net = nn.Sequential(nn.Conv2d(3, 3, 7, 7), nn.Flatten(), nn.Linear(48, num_classes))
     else:
-        options = {"stem": "published"}
-        net = build("mobilenet_v2", num_classes=num_classes, in_channels=3, size=(96, 96), options=options)
+        how = {"in_channels": 3, "size": (96, 96), "options": {"stem": "published"}}
+        net = build("mobilenet_v2", num_classes=num_classes, **how)
     net.num_classes = num_classes
     net.pretrained_cfg = {"input_size": (3, 96, 96), "mean": (0.4,) * 3, "std": (0.2,) * 3}
     return net
