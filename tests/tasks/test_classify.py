@@ -98,3 +98,16 @@ def test_ranking_counts_pairs_in_the_right_order() -> None:
     second = 1 / 3  # class 0 by falling p: 1 at .8; a tie of 0 and 1; …
     assert precision == pytest.approx((first + second) / 2)
     assert ranking(p[:, :1] * 0 + 1, truth * 0) == (None, None)
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "mean_squared_error"])
+def test_class_weights_are_of_the_loss_of_each_sample(name: str) -> None:
+    logits, target = torch.randn(4, 3), torch.tensor([0, 2, 1, 0])
+    weights = (0.5, 2.0, 1.0)
+    each = [float(loss(name, logits[i : i + 1], target[i : i + 1])) for i in range(4)]
+    by_hand = sum(weights[k] * e for k, e in zip(target.tolist(), each, strict=True)) / 4
+    assert float(loss(name, logits, target, weights=weights)) == pytest.approx(by_hand, rel=1e-5)
+    mixed = F.one_hot(target, 3).float()
+    assert float(loss(name, logits, mixed, weights=weights)) == pytest.approx(by_hand, rel=1e-5)
+    ones = float(loss(name, logits, target, smoothing=0.1, weights=(1.0, 1.0, 1.0)))
+    assert ones == pytest.approx(float(loss(name, logits, target, smoothing=0.1)), rel=1e-5)

@@ -2,6 +2,7 @@ import copy
 import math
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -243,3 +244,13 @@ def test_unknown_machines_are_errors(options: dict[str, str], message: str) -> N
 def test_an_unknown_device_is_an_error() -> None:
     with pytest.raises(UsageError, match=r"must name a device of this machine, got `gpu`"):
         to_machine(nn.Linear(1, 1), Machine(device="gpu"))
+
+
+def test_balanced_class_weights_are_those_of_the_training_samples() -> None:
+    """Three of class 0, one of class 1 and none of 2: 4 / 2 / 3 and 4 / 2 / 1."""
+    y = np.array([0, 0, 0, 1, -1])
+    task = Objective(class_weights="balanced").task(y, 3)
+    assert task.weights == pytest.approx((2 / 3, 2.0, 0.0))
+    assert Objective().task(y, 3).weights == ()
+    with pytest.raises(UsageError, match="none or balanced, got `balance`"):
+        Objective(class_weights="balance")

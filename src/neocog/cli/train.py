@@ -66,6 +66,11 @@ __all__ = ["command"]
 @click.option(
     "--lr", type=float, help="Learning rate at the peak of the schedule.  [suits the model]"
 )
+@click.option(
+    "--class-weights",
+    type=click.Choice(["none", "balanced"]),
+    help="balanced: all classes count alike, however many images each has.  [none]",
+)
 @click.option("--optimizer", help="Optimizer: sgd or adamw.  [sgd]")
 @click.option(
     "--seed", type=int, help="Random seed of weights, order, augmentation and split.  [0]"
@@ -203,6 +208,7 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
         "model.init": given["start"],
         "transfer.freeze": given["freeze"],
         "train.batch_size": given["batch_size"],
+        "objective.class_weights": given["class_weights"],
         "optimizer.lr": given["lr"],
         "optimizer.name": given["optimizer"],
         "machine.device": given["device"],

@@ -111,7 +111,8 @@ _NO_TRANSFER = (
 
 def _changed(recipe: Recipe) -> str:
     """The table that says what is trained, where it is not the default one; else empty."""
-    same = {"model": recipe.model == ModelConfig(), "objective": recipe.objective == Objective()}
+    objective = replace(recipe.objective, class_weights=Objective().class_weights)  # of any start
+    same = {"model": recipe.model == ModelConfig(), "objective": objective == Objective()}
     return next((table for table, default in same.items() if not default), "")
 
 

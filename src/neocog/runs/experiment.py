@@ -128,8 +128,9 @@ class Experiment:
 
     def task(self) -> Task:
         """What is learned from a batch."""
-        semi = self.recipe.semi_supervised
-        return semi_task(self.recipe) if semi else self.recipe.objective.task()
+        if self.recipe.semi_supervised:
+            return semi_task(self.recipe)
+        return self.recipe.objective.task(self.source.splits["train"].y, len(self.source.classes))
 
     def seen(self) -> SeenSamples:
         """Samples that the model is trained on, those of its initial weights included."""

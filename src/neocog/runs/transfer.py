@@ -254,7 +254,7 @@ def fit_head(experiment: Experiment, budget: Budget, *, progress: Progress = Non
         train.y[rows["train"]],
         len(classes),
         l2=config.l2,
-        balanced=config.balanced,
+        balanced=config.balanced or recipe.objective.class_weights == "balanced",
         seed=recipe.train.seed,
     )
     for module in (model, *([experiment.average.module] if experiment.average else [])):

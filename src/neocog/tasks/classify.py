@@ -21,17 +21,23 @@ from neocog.tasks.task import Target
 __all__ = ["LOSSES", "Classification", "Evaluation", "calibration_error", "evaluation", "loss"]
 
 
-def _cross_entropy(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
-    return F.cross_entropy(logits, target, label_smoothing=smoothing)
+def _cross_entropy(
+    logits: Tensor, target: Tensor, smoothing: float, reduction: str = "mean"
+) -> Tensor:
+    return F.cross_entropy(logits, target, label_smoothing=smoothing, reduction=reduction)
 
 
-def _mean_squared_error(logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
+def _mean_squared_error(
+    logits: Tensor, target: Tensor, smoothing: float, reduction: str = "mean"
+) -> Tensor:
     # Of probabilities (Brier 1950), so that outputs are logits whatever they were trained with.
     classes = logits.shape[1]
     if target.ndim == 1:
         target = F.one_hot(target, classes).to(logits.dtype)
     if smoothing:
         target = target * (1 - smoothing) + smoothing / classes
+    if reduction == "none":
+        return F.mse_loss(logits.softmax(1), target, reduction="none").mean(1)
     return F.mse_loss(logits.softmax(1), target)
 
 
@@ -39,10 +45,17 @@ LONGEST = 20
 """Letters of a class name on a first screen."""
 
 LOSSES = {"cross_entropy": _cross_entropy, "mean_squared_error": _mean_squared_error}
-"""Name to function of (logits, target, smoothing)."""
+"""Name to function of (logits, target, smoothing, reduction)."""
 
 
-def loss(name: str, logits: Tensor, target: Tensor, *, smoothing: float = 0.0) -> Tensor:
+def loss(
+    name: str,
+    logits: Tensor,
+    target: Tensor,
+    *,
+    smoothing: float = 0.0,
+    weights: Sequence[float] = (),
+) -> Tensor:
     """The mean loss of a batch, in float32 whatever the logits are.
 
     Args:
@@ -50,6 +63,8 @@ def loss(name: str, logits: Tensor, target: Tensor, *, smoothing: float = 0.0) -
         logits: (B, K).
         target: class indices, int64, (B,), or probabilities, float, (B, K).
         smoothing: fraction of the target that is spread evenly over the classes.
+        weights: of the loss of a sample by its class, K numbers; of a mixed target their mean.
+            Empty for 1 each.
 
     Raises:
         UsageError: no loss has that name.
@@ -64,7 +79,11 @@ def loss(name: str, logits: Tensor, target: Tensor, *, smoothing: float = 0.0) -
         raise UsageError(
             f"`loss` names how errors are weighed, got `{name}`. {did_you_mean(name, LOSSES)}"
         )
-    return LOSSES[name](logits.float(), target, smoothing)
+    if not len(weights):
+        return LOSSES[name](logits.float(), target, smoothing)
+    by_class = torch.tensor(weights, dtype=torch.float32, device=logits.device)
+    each = by_class[target] if target.ndim == 1 else target.float() @ by_class
+    return (each * LOSSES[name](logits.float(), target, smoothing, "none")).mean()
 
 
 @dataclass(frozen=True)
@@ -74,10 +93,12 @@ class Classification:
     Args:
         loss_name: a key of `LOSSES`.
         smoothing: fraction of the target that is spread evenly over the classes.
+        weights: of the loss of a sample, by its class; empty for 1 each.
     """
 
     loss_name: str = "cross_entropy"
     smoothing: float = 0.0
+    weights: tuple[float, ...] = ()
     paired: bool = field(default=False, init=False)
     targets: tuple[str, ...] = field(default=("class",), init=False)
 
@@ -89,7 +110,11 @@ class Classification:
     def loss(self, output: Tensor, target: Target) -> Tensor:
         """The mean loss of the batch."""
         return loss(
-            self.loss_name, output, target.target(output.shape[1]), smoothing=self.smoothing
+            self.loss_name,
+            output,
+            target.target(output.shape[1]),
+            smoothing=self.smoothing,
+            weights=self.weights,
         )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -19,11 +20,15 @@ from neocog.tasks.classify import LOSSES, Classification
 from neocog.tasks.task import Task
 from neocog.training.augment import Augment, Mixed, augment
 from neocog.training.average import Average
+from neocog.training.linear import class_weights
 from neocog.training.machine import Machine, autocast
 from neocog.training.optimize import ScheduleConfig, rate_at
 from neocog.types import Batch
 
 __all__ = ["Objective", "Step", "StepPlan", "fit", "step_seed"]
+
+CLASS_WEIGHTS = ("none", "balanced")
+"""How classes are weighted."""
 
 Feed = Callable[[int], Iterator[Batch]]
 """From an epoch number to its batches, always the same ones for the same number."""
@@ -54,11 +59,14 @@ class Objective:
         loss: `cross_entropy` or `mean_squared_error`.
         label_smoothing: fraction of each target that is spread evenly over the classes.
         max_grad_norm: max L2 norm of the gradient, 0 for no clipping.
+        class_weights: `none`, or `balanced`: the loss of a sample is weighted so that all classes
+            count alike, however many training samples each has.
     """
 
     loss: str = "cross_entropy"
     label_smoothing: float = 0.05
     max_grad_norm: float = 0.0
+    class_weights: str = "none"
 
     def __post_init__(self) -> None:
         """Check the name and the numbers.
@@ -82,9 +90,24 @@ class Objective:
                 "Use 0 for no clipping."
             )
 
-    def task(self) -> Classification:
-        """The task with this loss."""
-        return Classification(self.loss, self.label_smoothing)
+        if self.class_weights not in CLASS_WEIGHTS:
+            raise UsageError(
+                f"`objective.class_weights` is none or balanced, got `{self.class_weights}`. "
+                f"{did_you_mean(self.class_weights, CLASS_WEIGHTS)}"
+            )
+
+    def task(self, y: np.ndarray | None = None, num_classes: int = 0) -> Classification:
+        """The task with this loss.
+
+        Args:
+            y: class indices of the training samples, of which class weights are made; without them
+                every sample counts alike.
+            num_classes: K.
+        """
+        if self.class_weights == "none" or y is None:
+            return Classification(self.loss, self.label_smoothing)
+        weights = tuple(class_weights(y[y >= 0], num_classes).tolist())
+        return Classification(self.loss, self.label_smoothing, weights)
 
 
 @dataclass(frozen=True)

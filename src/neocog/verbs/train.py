@@ -229,6 +229,11 @@ def by_the_data(keys: Mapping[str, Any]) -> dict[str, Any]:
         given["model.init"] = IMAGENET
     start = str(given.get("model.init") or "")
     if str(given.get("labels.semi", "none")) != "none":
+        if given.get("objective.class_weights", "none") != "none":
+            raise UsageError(
+                "Class weights are of labeled images, and --semi trains on unlabeled ones too, "
+                "whose classes are unknown. Leave out --class-weights or --semi."
+            )
         given.setdefault("objective.label_smoothing", 0.0)  # predictions must get confident
         out.pop("model.init", None)
     elif start and any(k.startswith("labels.") for k in given) and is_pretrained(start):
