@@ -73,7 +73,7 @@ def _rows(part: dict[str, Any]) -> list[Row]:
         Row(
             what="the same digits: other priors",
             reach="",
-            measured=f"{parts}; {part['seconds']:.0f} s in all",
+            measured=parts,
             met=None,
         ),
     ]
