@@ -1,4 +1,4 @@
-"""A fix hands on what is better, or the model as it was; the choice is made without the test."""
+"""A fix hands on what is better, or the original model; the choice is made without the test."""
 
 import json
 from pathlib import Path
@@ -81,7 +81,7 @@ def test_a_network_that_collapses_is_consistent_and_is_not_handed_on(
     assert done.candidate.shift["crop"].consistency > done.before.shift["crop"].consistency + 0.3
     assert done.candidate.accuracy < 0.6
     assert (done.better, done.kept) == (False, "as it was")
-    said = "Nothing got better on the whole, so the model as it was is kept."  # consistency did
+    said = "Nothing got better on the whole, so the original model is kept."  # consistency did
     assert done.headline.startswith(said)
     assert "accuracy is lower" in done.headline
     plain = json.loads(json.dumps(done.to_json()))
@@ -151,7 +151,7 @@ def test_images_without_labels_can_be_learned_from(digits_net: Path, tmp_path: P
     done = fix(digits_net, flat, finetune=1, keep="fixed", shift=("crop",), out=tmp_path / "fixed")
     assert done.finetune["epochs"] == 1
     assert done.before.accuracy == 1.0  # it agrees with itself
-    assert "agreement with the model as it was" in done.headline
+    assert "agreement with the original model" in done.headline
 
 
 @pytest.mark.slow

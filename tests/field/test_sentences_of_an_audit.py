@@ -556,12 +556,12 @@ def test_the_result_of_a_fix(better: bool, kept: str, labeled: bool, ms: float) 
     )  # fmt: skip
     said = done.headline
     assert ("Nothing got better" in said) == (not better)
-    assert ("the model as it was is kept" in said) == (not better and kept == "as it was")
+    assert ("the original model is kept" in said) == (not better and kept == "as it was")
     assert "flips <0.1 →" not in said
     assert "0.041 → 0.039 %" in said
     assert "-0.01 pp" in said
     assert ("the time" in said) == (ms > 0)
-    assert ("agreement with the model as it was" in said) == (not labeled)
+    assert ("agreement with the original model" in said) == (not labeled)
     table = done.exhibits().exhibits[0]
     assert isinstance(table, Table)
     assert table.columns[-1] == ("fixed" if kept == "fixed" else "tried, not kept")

@@ -22,6 +22,7 @@ PRIVATE = re.compile(
     r"|learned by heart|hindrances?|barren|figures flatter"
     r"|places? of data|(?:right|wrong) answers?"
     r"|came|nobody knows|asked twice|(?:was|were) asked|asked (?:for|about)|as asked"
+    r"|model as it was|naming (?:one|the most frequent) class"
     r"|looked behind|looked at by itself|its output's norm)\b",
     re.IGNORECASE,
 )

@@ -86,8 +86,8 @@ def _bound(audit: Audit, level: Level) -> str:
         return ""
     if no_better_than_chance(audit) and s.majority is not None:
         return (
-            f"Always naming the most frequent class scores {flipped(s.majority)} %: flips of such "
-            "a model say little."
+            f"Always predicting the most frequent class scores {flipped(s.majority)} %: flips of "
+            "such a model say little."
         )
     return f"The bound of {flipped(ROBUST, 0)} % lies within the interval."
 
@@ -164,8 +164,8 @@ def _next(audit: Audit, level: Level, named: Named | None) -> tuple[Command, ...
         verb, more = step
         text = {
             "audit": f"Decide on more {audit.nouns.many}",
-            "evaluate": "See which classes it names",
-            "predict": "See which classes it names",
+            "evaluate": "See which classes it predicts",
+            "predict": "See which classes it predicts",
             "fix": f"Swap in anti-aliased downsampling{_gain(leading(audit))}",
         }[verb]
         commands.append(

@@ -120,7 +120,7 @@ class ExactModel:
             )
 
     def ready(self) -> AbstractContextManager[None]:
-        """Evaluation mode inside; the model as it was afterwards."""
+        """Evaluation mode inside; modes are restored afterwards."""
         return preserved(self.module)
 
 

@@ -132,7 +132,7 @@ def _undertrained(end: Finished, score: Evaluation) -> tuple[str, str]:
     counts = [row["n"] for row in score.per_class]
     majority = max(counts) / score.n
     if len(score.classes) > 1 and score.accuracy_ci[0] <= majority < 1:
-        often = f"always naming the most frequent class scores {flipped(majority)} %"
+        often = f"always predicting the most frequent class scores {flipped(majority)} %"
         return "No better than chance", f"{often[0].upper()}{often[1:]}."
     return "", ""
 

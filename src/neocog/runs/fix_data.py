@@ -130,7 +130,7 @@ def fix_data(trained: Model, data: Any, *, learns: bool, seed: int = 0) -> FixDa
 
 
 def _unlabeled(trained: Model, parts: FixData, where: str) -> FixData:
-    """The same samples; what the model as it was predicts stands for their labels."""
+    """The same samples; what the original model predicts stands for their labels."""
     why = (
         "are in no class that the model knows"
         if parts.source and parts.source.classes
@@ -138,7 +138,7 @@ def _unlabeled(trained: Model, parts: FixData, where: str) -> FixData:
     )
     remark = (
         f"The images of `{printable(where)}` {why}: accuracy stands for the fraction of "
-        "predictions that are those of the model as it was. Images to measure on: "
+        "predictions equal to those of the original model. Images to measure on: "
         f"{len(parts.test):,}; to choose on: {len(parts.val):,}; to recalibrate and learn from: "
         f"{len(parts.train):,}."
     )

@@ -167,13 +167,13 @@ def with_machine(
 
 @dataclass(frozen=True, kw_only=True)
 class SavedFix:
-    """What goes into the run folder: the fixed model, or the model as it was.
+    """What goes into the run folder: the fixed model, or the original model.
 
     Args:
         network: whose weights.
         spec: of the model.
         choice: name and options of a network of ours; None for an external one.
-        recipe: of the fine-tune, or of the training of the model as it was.
+        recipe: of the fine-tune, or of the training of the original model.
         data: what model.json says of the data.
         rows: an epoch of the fine-tune each.
         seen: which samples it has seen; None where it is unknown.

@@ -100,7 +100,7 @@ def problems(train: Split, classes: tuple[str, ...]) -> tuple[str, ...]:
     if constant > len(some) / 10:
         sentences.append(
             f"{constant:,} of {len(some):,} training images are of one color all over: they "
-            "show nothing to tell a class by."
+            "carry no information on the class."
         )
     if train.ids is not None and (n := _conflicts(train)) > len(train) / 20:
         sentences.append(

@@ -1,10 +1,10 @@
 """Change how a trained network downsamples, find its best state, hand on what is better.
 
     swap the samplers → recalibrate batch norms → find rate and weight → fine-tune
-        → choose on validation samples → compare with the model as it was on the report's samples
+        → choose on validation samples → compare with the original model on the report's samples
 
 What comes out is at least as good in accuracy and better in the requested consistency, or
-it is the model as it was, and the headline says so.
+it is the original model, and the headline says so.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ BUDGET = 900.0
 """Seconds for everything, where neither a number of epochs nor a budget is given."""
 
 KEEP = ("better", "fixed")
-"""What is handed on: what is better, else the model as it was; or the fixed model in any case."""
+"""What is handed on: what is better, else the original model; or the fixed model in any case."""
 
 FOR_LOOKS = 0.1
 """Fraction of a budget in which validation samples are looked at, at most."""
@@ -91,7 +91,7 @@ def fix(
     """Replace the downsamplers of a trained classifier, find its best state, and keep it.
 
     The given model stays as it is. The result is a run folder that every verb takes: the
-    fixed model where it is better, else the model as it was.
+    fixed model where it is better, else the original model.
 
     Args:
         model: what `neocog.load` takes or gives; of a module the size is that of the data.
@@ -106,9 +106,9 @@ def fix(
         budget: seconds for everything; 900 if neither it nor `finetune` is given.
         lr: highest learning rate; if left out, one that short trials find.
         consistency_weight: weight of the loss that pulls the predictions at two positions to each
-            other, beside drawing both to those of the model as it was, 0 to 20 or so; if left out,
+            other, beside drawing both to those of the original model, 0 to 20 or so; if left out,
             15 for twelve passes, less for fewer, and what short trials find.
-        keep: "better" hands on what is better, else the model as it was; "fixed" the fixed model
+        keep: "better" hands on what is better, else the original model; "fixed" the fixed model
             whatever it is.
         seed: of everything random.
         layers: groups of downsamplers to be replaced, see `Replaced.group`; all if left out.
@@ -125,7 +125,7 @@ def fix(
 
     Raises:
         KeyboardInterrupt: Ctrl-C while fine-tuning; the better of what was reached and of the
-            model as it was is kept.
+            original model is kept.
         NeocogError: the model, the data or the disk does not allow it.
 
     Example:
@@ -260,7 +260,7 @@ class _Work:
         measure = Measuring.within(
             self.budget, ms, parts.test, n=n, modes=self.modes, seed=self.seed
         )
-        self.on_progress("measuring the model as it was")
+        self.on_progress("measuring the original model")
         clock = time.monotonic()
         before = measure(original)
         spent = time.monotonic() - clock

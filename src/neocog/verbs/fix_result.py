@@ -96,7 +96,7 @@ class Fixed(Result):
         compared: original model and candidate on the same samples, by kind of shift.
         accuracy: difference of accuracy, the candidate's less the other's, on all samples, and
             its 95 % interval.
-        labeled: the truth is known; else accuracy is agreement with the model as it was.
+        labeled: the truth is known; else accuracy is agreement with the original model.
         advice: layers by benefit, the best first; empty where not requested.
         notes: what a user should know.
         finetune: how it was found, and how far it went.
@@ -167,7 +167,7 @@ class Fixed(Result):
             self.candidate.shift[self.aim],
             accuracy=self.accuracy[0],
             times=self.candidate.ms / self.before.ms if self.before.ms else float("nan"),
-            word="accuracy" if self.labeled else "agreement with the model as it was",
+            word="accuracy" if self.labeled else "agreement with the original model",
         )
 
     def _kept(self) -> str:
@@ -177,7 +177,7 @@ class Fixed(Result):
         why = f"{self.reason[:1].upper()}{self.reason[1:]}."
         if self.kept == "fixed":
             return f"It is kept, as --keep fixed says. {why}"
-        return f"The model as it was is kept; these are figures of the best that was tried. {why}"
+        return f"The original model is kept; these are figures of the best candidate. {why}"
 
     def sections(self) -> list[Section]:
         """Everything, as tables."""
@@ -195,7 +195,7 @@ class Fixed(Result):
         if self.kept == "fixed":
             return f"{nothing}, and it is kept, as --keep fixed says: {figures}; {self.reason}."
         return (
-            f"{nothing}, so the model as it was is kept. The best that was reached: {figures}; "
+            f"{nothing}, so the original model is kept. The best candidate: {figures}; "
             f"{self.reason}."
         )
 
@@ -275,7 +275,7 @@ def _before_and_after(done: Fixed) -> tuple[Exhibit, ...]:
 
 def _five(done: Fixed) -> tuple[Scalar, ...]:
     a, b = done.before, done.candidate
-    word = "accuracy" if done.labeled else "agreement with the model as it was"
+    word = "accuracy" if done.labeled else "agreement with the original model"
     mode = done.aim
     figures = [
         Scalar(title=word, value=b.accuracy, unit="%", interval=b.accuracy_ci),
@@ -336,7 +336,7 @@ def _figures(done: Fixed) -> Table:
             ["accuracy with new samplers alone", None, share(done.converted)],
         ]
     else:
-        rows = [["predictions as those of the model as it was", None, share(b.accuracy)]]
+        rows = [["predictions equal to those of the original model", None, share(b.accuracy)]]
     for mode, shift in a.shift.items():
         rows.append(
             [f"consistency, {mode}", share(shift.consistency), share(b.shift[mode].consistency)]
@@ -391,7 +391,7 @@ def how_chosen(improved: FinetuneSearch, *, validated: int, seen: bool | None) -
     Args:
         improved: the states.
         validated: samples that they were scored on.
-        seen: the model as it was had been trained on these.
+        seen: the original model had been trained on these.
     """
     out = []
     assert improved.best is not None
@@ -421,7 +421,7 @@ def how_chosen(improved: FinetuneSearch, *, validated: int, seen: bool | None) -
     )
     if seen:
         out.append(
-            "the model as it was had been trained on these, so it is compared with the chosen "
+            "the original model had been trained on these, so it is compared with the chosen "
             "state on the samples of this report alone"
         )
     return out

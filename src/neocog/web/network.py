@@ -160,7 +160,7 @@ class Network:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the model as it was opened."""
+        """Of the opened model."""
         return fingerprint(self.model)
 
     def node(self, id: int) -> Node:
