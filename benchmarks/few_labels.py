@@ -37,7 +37,7 @@ def main() -> None:
     parser = usual_options(__doc__ or "", trial="a minute each; nothing is kept")
     parser.add_argument("--sets", nargs="*", default=["mnist", "cifar"], help="mnist, cifar, gpu")
     parser.add_argument("--draws", type=int, default=DRAWS, help="of labels")
-    parser.add_argument("--method", default="simclr", help="of CIFAR-10 on a processor")
+    parser.add_argument("--method", default="vicreg", help="of CIFAR-10 on a processor")
     given = parser.parse_args()
     budgets = TRIAL if given.trial else BUDGETS
     draws = 1 if given.trial else given.draws

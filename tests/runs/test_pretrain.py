@@ -41,7 +41,7 @@ def test_it_says_how_well_neighbors_do_and_whether_it_learns(run: Path) -> None:
         "embedding_rank",
         "collapsed",
     } <= (metrics.keys())
-    assert metrics["method"] == "simclr"
+    assert metrics["method"] == "vicreg"
     assert metrics["knn_split"] == "test"
     rows = RunFolder(run).metrics()
     assert [r["epoch"] for r in rows] == [0, 1, 2, 3, 4]

@@ -24,12 +24,12 @@ from neocog.errors import printable
 
 __all__ = ["command"]
 
-METHODS = "simclr, vicreg, barlow-twins, byol, fastsiam, emp-ssl, rotation or masked"
+METHODS = "vicreg, simclr, barlow-twins, byol, fastsiam, emp-ssl, rotation or masked"
 
 
 @click.command("pretrain", context_settings=HELP)
 @click.argument("data")
-@click.option("--method", help=f"Self-supervised method: {METHODS}.  [simclr]")
+@click.option("--method", help=f"Self-supervised method: {METHODS}.  [vicreg]")
 @click.option("--model", help="Architecture; `neocog models` lists them.  [convnet]")
 @click.option("--epochs", type=float, help="Passes over the training images.  [20]")
 @click.option("--budget", type=SECONDS, help="Time limit for the whole command: 60s, 5m, 1h.")

@@ -189,7 +189,7 @@ class PretrainConfig:
         method: one of `neocog.tasks.pretext.table.METHODS`.
     """
 
-    method: str = "simclr"
+    method: str = "vicreg"
 
     def __post_init__(self) -> None:
         """Check the method.

@@ -23,7 +23,7 @@ __all__ = ["pretrain"]
 
 StrPath = str | os.PathLike[str]
 
-METHOD = "simclr"
+METHOD = "vicreg"
 """The method where none is named."""
 
 
