@@ -19,6 +19,7 @@ KEYS: dict[str, str] = {
     "flip": "flip_rate",
     "both_right": "both_correct",
     "not_looked_behind": "not_analyzed",
+    "geometry/kernel": "kernel_size",
     "accuracy_moved": "accuracy_shifted",
     "**/shift/*/floor": "chance_agreement",
     "**/shift/zero": "zeros",
