@@ -118,6 +118,7 @@ def test_what_does_not_fit_is_left_out(samples, monkeypatch):
     assert done.accuracy == {plan[0]: 0.1, plan[1]: 0.2}
     assert seen[-1] == (2, 2)
     assert measure(samples, plan, seconds=-1.0).accuracy == {}
+    assert list(measure(samples, plan, seconds=-1.0, least=1).accuracy) == plan[:1]
 
 
 def test_the_gradient_vanishes_through_twelve_layers_and_not_past_residual_connections(samples):

@@ -1,3 +1,4 @@
+import itertools
 import json
 
 import numpy as np
@@ -114,6 +115,17 @@ def test_the_command_measures_every_prior(folder, tmp_path, monkeypatch):
     assert plain["n"] == 16
     assert set(plain["gradients"]) == set(verb.DEEP)
     assert (tmp_path / "r.html").exists()
+
+
+def test_on_a_busy_machine_the_first_prior_is_measured(folder, monkeypatch):
+    monkeypatch.setattr(Training, "steps", 1)
+    monkeypatch.setattr(verb, "SECONDS", 0.0)
+    clock = itertools.count(step=10)
+    monkeypatch.setattr("neocog.training.priors.time.monotonic", lambda: next(clock))
+    result = verb.priors(folder, progress=False)
+    assert [w.contrast.prior for w in result.worth] == ["weight sharing and locality"]
+    assert "convolutional on 47 shuffled images" in result.left_out
+    assert "Left out" in repr(result)
 
 
 def test_what_there_was_no_time_for_is_named(folder, monkeypatch):

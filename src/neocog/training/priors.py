@@ -225,6 +225,7 @@ def measure(
     trainings: Sequence[Training],
     *,
     seconds: float = math.inf,
+    least: int = 0,
     callback: Callable[[int, int], None] | None = None,
 ) -> Trainings:
     """Train twins, one after the other.
@@ -233,6 +234,7 @@ def measure(
         samples: that are drawn from.
         trainings: in the order of their importance.
         seconds: limit; what would take longer by the speed of its twin so far is left out.
+        least: so many of the first are done whatever the time.
         callback: called with (trainings done, trainings in all).
     """
     began, done = time.monotonic(), Trainings()
@@ -240,7 +242,7 @@ def measure(
     for i, training in enumerate(trainings):
         since = time.monotonic()
         predicted = pace.get(training.twin, 0.0) * training.steps
-        if since - began + predicted > seconds:
+        if i >= least and since - began + predicted > seconds:
             continue
         accuracy, params = trained_accuracy(samples, training)
         done.accuracy[training] = accuracy

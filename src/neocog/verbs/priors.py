@@ -20,6 +20,7 @@ from neocog.runs.features import backbone_of, kept_features
 from neocog.runs.native import backbone_size, shapes_of
 from neocog.training.label_symmetries import squares
 from neocog.training.priors import (
+    CONTRASTS,
     PRETRAINED,
     LabeledImages,
     Training,
@@ -123,6 +124,7 @@ def priors(
             samples,
             plan,
             seconds=max(1.0, SECONDS - (time.monotonic() - began)) if bounded else math.inf,
+            least=2,  # the twins of the first prior: an answer is given on a busy machine too
             callback=counted(on_progress, "training twins"),
         )
         gradients = gradient_norms(samples, seeds=seeds or SEEDS)
@@ -202,7 +204,9 @@ def _plan(
     n, most = sizes[-1], samples.most
     larger = sorted({m for m in (2 * n, 4 * n, most) if n < m <= min(4 * n, most)})
     draws = range(seeds or (MANY_SEEDS if full else SEEDS))
+    first = [(name, n, False) for name in (CONTRASTS[0].without, CONTRASTS[0].with_)]
     head = [(name, n, shuffled) for name in SHALLOW for shuffled in (False, True)]
+    head = list(dict.fromkeys([*first, *head]))
     smaller = list(reversed(sizes[:-1]))
     curves = [(name, m, False) for name in SHALLOW[:3] for m in smaller]
     rest = [(name, m, False) for m in larger for name in ("dense", "local")]
@@ -228,9 +232,10 @@ def _left_out(plan: Sequence[Training], done: Trainings) -> tuple[str, ...]:
     tried = {(t.twin, t.n, t.shuffled) for t in done.accuracy}
     whole = [t for t in missing if (t.twin, t.n, t.shuffled) not in tried]
     out = []
-    for twin in sorted({t.twin for t in whole}):
-        sizes = sorted({t.n for t in whole if t.twin == twin})
-        out.append(f"{twin} on {', '.join(f'{n:,}' for n in sizes)} images")
+    for twin, shuffled in sorted({(t.twin, t.shuffled) for t in whole}):
+        sizes = sorted({t.n for t in whole if (t.twin, t.shuffled) == (twin, shuffled)})
+        images = "shuffled images" if shuffled else "images"
+        out.append(f"{twin} on {', '.join(f'{n:,}' for n in sizes)} {images}")
     if seeds := len(missing) - len(whole):
         one = "1 repetition with another seed"
         out.append(one if seeds == 1 else f"{seeds} repetitions with other seeds")
