@@ -252,7 +252,7 @@ def ran(
     env: Mapping[str, str] | None = None,
     cwd: Path = ROOT,
 ) -> Ran:
-    """Run a process, start to finish, in a session of its own that ends with it.
+    """Run a process, start to finish, in a process group of its own that ends with it.
 
     Args:
         command: program and arguments.
@@ -270,7 +270,7 @@ def ran(
             stderr=err,
             cwd=cwd,
             env=surroundings,
-            start_new_session=True,
+            process_group=0,  # not a session of its own, which would lose the priority of this one
         )
         cut = threading.Event()
 
