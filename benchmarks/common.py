@@ -354,7 +354,7 @@ def trained(
 def _without_place(recipe: str) -> str:
     """A recipe less the folder that the data lay in, which is of no other machine."""
     lines = recipe.splitlines()
-    return "\n".join(line for line in lines if not line.startswith("place = "))
+    return "\n".join(line for line in lines if not line.startswith("path = "))
 
 
 def warm_up_cache(path: Path) -> None:
