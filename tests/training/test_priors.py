@@ -108,6 +108,7 @@ def test_labels_out_of_range_are_a_bound():
     below = trainings(convolutional={200: [0.5]}, dense=curve)
     assert labels_worth(below, PAIR, 200) == Labels(times=0.5, bound="at most")
     assert labels_worth(trainings(convolutional={200: [0.5]}), PAIR, 200) is None
+    assert labels_worth(trainings(convolutional={800: [0.95]}, dense=curve), PAIR, 800) is None
 
 
 def test_what_does_not_fit_is_left_out(samples, monkeypatch):

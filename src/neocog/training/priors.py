@@ -318,7 +318,7 @@ def labels_worth(trainings: Trainings, contrast: Contrast, n: int) -> Labels | N
         n: samples that the twin with it was trained on.
 
     Returns:
-        None where there is no curve.
+        None where there is no curve, or one that ends below the accuracy and has no larger n.
     """
     logs, bounds = list[float](), list[str]()
     for seed, accuracy in trainings.seeds(contrast.with_, n).items():
@@ -326,6 +326,8 @@ def labels_worth(trainings: Trainings, contrast: Contrast, n: int) -> Labels | N
         if len(curve) < 2:
             continue
         needed, bound = _needed(curve, accuracy)
+        if bound == "at least" and needed <= n:
+            return None  # nothing is known of more samples
         logs.append(math.log(needed / n))
         bounds.append(bound)
     if not logs:

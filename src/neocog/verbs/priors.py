@@ -208,10 +208,11 @@ def _plan(
     head = [(name, n, shuffled) for name in SHALLOW for shuffled in (False, True)]
     head = list(dict.fromkeys([*first, *head]))
     smaller = list(reversed(sizes[:-1]))
-    curves = [(name, m, False) for name in SHALLOW[:3] for m in smaller]
-    rest = [(name, m, False) for m in larger for name in ("dense", "local")]
+    curves = [("dense", m, False) for m in (*larger, *smaller)]  # cheap, and labels are read off it
+    curves += [("convolutional", m, False) for m in smaller]
+    rest = [("local", m, False) for m in (*smaller, *larger)]
     deep = [(name, n, False) for name in DEEP]
-    groups = [head, deep, curves, rest, [(SHALLOW[3], m, False) for m in smaller]]
+    groups = [head, curves, deep, rest, [(SHALLOW[3], m, False) for m in smaller]]
     if full:
         every = [*sizes, *larger]
         groups.append([(k, m, s) for k in SHALLOW for m in every for s in (False, True)])
