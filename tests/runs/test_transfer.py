@@ -121,6 +121,26 @@ def test_layers_are_unfrozen_and_the_better_network_is_kept(
     assert [r["epoch"] for r in rows] == [0, 1, 2, 3]
 
 
+def test_without_validation_images_a_fine_tune_has_to_be_requested(
+    images: Path, backbone: Path, tmp_path: Path
+) -> None:
+    notes: list[str] = []
+
+    def kept(**options: Any) -> str:
+        settings = {"model.init": str(backbone), "data.val": False, "transfer.freeze": ""}
+        settings["train.batch_size"] = 16
+        out = tmp_path / str(len(list(tmp_path.iterdir())))
+        model = train(images, settings=settings, out=out, progress=listen, **options)
+        return str(model.card["metrics"]["transfer"]["kept"])
+
+    def listen(event: object) -> None:
+        notes.extend(getattr(event, "notes", ()))
+
+    assert kept(budget=60.0) == "frozen"
+    assert sum("no validation images would show" in n for n in notes) == 1
+    assert kept(epochs=1) == "finetuned"
+
+
 def test_a_rate_that_destroys_the_weights_leaves_the_frozen_network(
     images: Path, backbone: Path, tmp_path: Path
 ) -> None:

@@ -53,6 +53,11 @@ linear classifier on frozen features is hard to beat, and takes seconds."""
 UNASKED, EPOCHS = 165.0, 5
 """Seconds of a command that says nothing of its length, and passes in them, at most."""
 
+UNJUDGED = (
+    "All layers but the head stay frozen: no validation images would show whether a fine-tune is "
+    "better. --freeze none trains them all."
+)
+
 LEAST_EPOCHS = 1.0
 """Passes over the training images that a fine-tune needs time for, at least."""
 
@@ -122,6 +127,9 @@ class HeadFit:
             return self, ()
         if not config.freeze and not (train.epochs or budget.seconds) and images < MANY:
             return self._with("all"), ()
+        judged = len(self.experiment.source.splits.get("val", ()))
+        if not (config.freeze or train.epochs or judged):
+            return self._with("all"), (UNJUDGED,)
         opened = self._with(config.freeze or "none")
         if train.epochs:
             return opened, ()
