@@ -11,13 +11,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from neocog.data.label_file import read_labels
+from neocog.data.label_file import matched_labels, read_labels
 from neocog.data.open import open_data
 from neocog.errors import DataError, RunError, UsageError
-from neocog.runs.labels import few_labels, semi_batches, semi_steps
-from neocog.runs.recipe import LabelsConfig, Recipe, TrainConfig
+from neocog.runs.experiment import prepare
+from neocog.runs.labels import few_labels, semi_batches, semi_steps, semi_task
+from neocog.runs.recipe import (
+    DataConfig,
+    LabelsConfig,
+    MachineConfig,
+    ModelConfig,
+    Recipe,
+    TrainConfig,
+    to_toml,
+)
+from neocog.training.loop import Objective
 from neocog.verbs.pretrain import pretrain
-from neocog.verbs.train import train
+from neocog.verbs.train import by_the_data, train
 
 QUICK: dict[str, Any] = {
     "model.name": "convnet",
@@ -96,7 +106,14 @@ def test_a_file_says_the_labels(images: Path, tmp_path: Path, form: str) -> None
         ("across/000.png,acros\n", "Did you mean `across`"),
         ("nowhere.png,across\n", "`nowhere.png` is no image of the data"),
         ("000.png,across\n", "`000.png` may be any of 3 images"),
-        ("across/000.png\n", "line 1 of .* has 1 values"),
+        ("across/000.png\n", "line 1 of .* has 1 value. Correct"),
+        ("\nacross/000.png;across\n", "line 2 of .* has 1 value. .* separated by commas"),
+        ("across/000.png\tacross\n", "line 1 of .* separated by commas"),
+        ('a.png,b\n"across/000.png,across\n', "line 2 of .* a quote is not closed"),
+        ('"across/000.png,across\n' + 140_000 * "x", "line 1 of .* a quote is not closed"),
+        ("elsewhere/000.png,across\n", "`elsewhere/000.png` is no image of the data"),
+        ("s/000.png,across\n", "`s/000.png` is no image of the data"),
+        ("across/000.png,across\n./across/000.png,down\n", "two, `across` and `down`"),
         ("across/000.png,across\nacross/000.png,down\n", "two, `across` and `down`"),
     ],
 )
@@ -107,6 +124,23 @@ def test_a_file_that_does_not_fit_is_refused(
     file.write_text(text)
     with pytest.raises(DataError, match=message):
         few_labels(open_data(images), LabelsConfig(file=str(file)), seed=0)
+
+
+@pytest.mark.parametrize("heading", ["id,label", "image_id,species", "File Name,target", ""])
+def test_a_heading_is_no_label(tmp_path: Path, heading: str) -> None:
+    file = tmp_path / "labels.csv"
+    file.write_text(f"\n{heading}\ncat/1.png,cat\nid.png,label\n")
+    assert read_labels(file) == {"cat/1.png": "cat", "id.png": "label"}
+
+
+def test_a_path_means_the_image_whose_last_parts_it_has() -> None:
+    names = ("cat/17.png", "cat/2.png", "dog/2.png", "3.png", "dog/3.png")
+    paths = {"cat/17.png": 0, "17.png": 0, "pets/dog/2.png": 2, "./3.png": 3, "a/dog/3.png": 4}
+    for path, row in paths.items():
+        assert matched_labels({path: "a"}, names, (), "f")[0] == {row: 0}, path
+    for path in ("dog/17.png", "2.png", "g/2.png", "og/17.png"):
+        with pytest.raises(DataError, match="names images of the data"):
+            matched_labels({path: "a"}, names, (), "f")
 
 
 def test_one_label_a_class_trains(images: Path, tmp_path: Path) -> None:
@@ -175,5 +209,45 @@ def test_what_does_not_go_together_is_refused(images: Path, tmp_path: Path) -> N
     every = {**QUICK, "labels.file": str(file), "labels.semi": "fixmatch"}
     with pytest.raises(UsageError, match="Every training image has a label"):
         train(images, epochs=1, settings=every, out=tmp_path / "b", progress=False)
+    with pytest.raises(UsageError, match="an unlabeled image at least; got 1"):
+        train(images, settings={**base, "train.batch_size": 1}, out=tmp_path / "c", progress=False)
+    with pytest.raises(UsageError, match="--semi needs --labels"):
+        train(images, settings={**base, "labels.per_class": 0}, out=tmp_path / "d", progress=False)
+    file.write_text(f"{names[0]},{names[0].partition('/')[0]}\n")
+    one = {**QUICK, "labels.file": str(file)}
+    with pytest.raises(DataError, match="Label images of a second class"):
+        train(images, settings=one, out=tmp_path / "e", progress=False)
     with pytest.raises(UsageError, match="Did you mean `fixmatch`"):
         replace(Recipe(), labels=LabelsConfig(per_class=1, semi="fixmach"))
+
+
+def test_semi_none_without_labels_is_the_default_training(images: Path) -> None:
+    recipe = Recipe(data=DataConfig(path=str(images)), labels=LabelsConfig())
+    recipe = replace(recipe, model=ModelConfig(name="convnet"), machine=MachineConfig(threads=1))
+    experiment = prepare(recipe, measuring=0.0)
+    assert experiment.recipe.labels is None
+    assert experiment.unlabeled is None
+
+
+def test_what_a_recipe_says_of_class_weights_is_refused_beside_semi() -> None:
+    labels = LabelsConfig(per_class=1, semi="fixmatch")
+    recipe = Recipe(labels=labels, objective=Objective(class_weights="balanced"))
+    with pytest.raises(UsageError, match="--semi trains on unlabeled"):
+        semi_task(recipe)
+
+
+def test_semi_leaves_no_layer_frozen_and_no_label_smooth(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = {"labels.per_class": 1, "labels.semi": "fixmatch"}
+    assert "transfer.freeze" not in by_the_data({"model.init": "imagenet", **few})
+    assert "transfer.freeze" in by_the_data({"model.init": "imagenet"})
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(to_toml(Recipe()))
+    settled = list[Recipe]()
+    monkeypatch.setattr(
+        "neocog.verbs.train.finish", lambda recipe, *_, **__: settled.append(recipe)
+    )
+    for more in ({}, {"objective.label_smoothing": 0.2}):
+        train("digits", settings={**few, **more}, recipe=recipe, out=tmp_path / f"{len(more)}")
+    assert [r.objective.label_smoothing for r in settled] == [0.0, 0.2]

@@ -358,8 +358,6 @@ def test_an_interrupted_fine_tune_ends_with_the_same_bits(
     assert (one["kept"], one["l2"]) == (two["kept"], two["l2"])
 
 
-def test_class_weights_leave_the_start_to_the_data_and_rule_out_unlabeled_images() -> None:
+def test_class_weights_leave_the_start_to_the_data() -> None:
     key = "objective.class_weights"
     assert by_the_data({key: "balanced"}) == {"model.init": AUTO, key: "balanced"}
-    with pytest.raises(UsageError, match="--semi trains on unlabeled"):
-        by_the_data({key: "balanced", "labels.semi": "fixmatch"})

@@ -30,7 +30,15 @@ from neocog.graph.cost import Cost, cost
 from neocog.models.seen_samples import SeenSamples, read_seen
 from neocog.networks.catalog import build, schema
 from neocog.networks.model import SpecifiedNetwork
-from neocog.runs.labels import FewLabels, few_labels, same_file, semi_batches, semi_steps, semi_task
+from neocog.runs.labels import (
+    FewLabels,
+    few_labels,
+    same_file,
+    semi_batches,
+    semi_steps,
+    semi_task,
+    with_used_labels,
+)
 from neocog.runs.machine_search import best_device, fastest
 from neocog.runs.memory import available_bytes, training_bytes
 from neocog.runs.native import backbone_size, shapes_of
@@ -176,6 +184,7 @@ def prepare(
     """
     check_device(recipe.machine.device)
     _check_transfer(recipe)
+    recipe = with_used_labels(recipe)
     recipe = replace(recipe, model=spelled_out(recipe.model))
     started = Start.of(recipe.model, needed=not resume)
     recipe, taken = _taken_over(recipe, started)
@@ -349,6 +358,12 @@ def _check(source: Source, recipe: Recipe) -> list[str]:
             f"measure on; every class of `{printable(recipe.data.path)}` has a single one. Add "
             "images."
         )
+    if present < 2 and recipe.labels is not None and recipe.labels.file:
+        raise DataError(
+            "A classifier needs labels of at least two classes; of the training images, "
+            f"`{printable(recipe.labels.file)}` labels those of {present}. Label images of a "
+            "second class."
+        )
     if present < 2:
         raise DataError(
             f"A classifier needs samples of at least two classes; the training split of "
@@ -377,6 +392,12 @@ def _check(source: Source, recipe: Recipe) -> list[str]:
 
 
 def _check_semi(few: FewLabels, recipe: Recipe) -> None:
+    if recipe.train.batch_size < 2:
+        raise UsageError(
+            "A batch of --semi holds a labeled and an unlabeled image at least; got "
+            f"{recipe.train.batch_size}. Give 2 or more."
+        )
+    semi_task(recipe)
     if not len(few.unlabeled):
         raise UsageError(
             "Every training image has a label: none is left to train on without. Leave --semi out."

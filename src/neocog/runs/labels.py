@@ -21,7 +21,32 @@ from neocog.training.fixmatch import FixMatch
 from neocog.training.views import suited_strong
 from neocog.types import Batch
 
-__all__ = ["FewLabels", "few_labels", "same_file", "semi_batches", "semi_steps", "semi_task"]
+__all__ = [
+    "FewLabels",
+    "few_labels",
+    "same_file",
+    "semi_batches",
+    "semi_steps",
+    "semi_task",
+    "with_used_labels",
+]
+
+
+def with_used_labels(recipe: Recipe) -> Recipe:
+    """The recipe without its table of labels, if that names none and nothing uses any.
+
+    Raises:
+        UsageError: unlabeled images are to be trained on beside no labeled ones.
+    """
+    config = recipe.labels
+    if config is None or config.per_class or config.file:
+        return recipe
+    if config.semi == "none":
+        return replace(recipe, labels=None)
+    raise UsageError(
+        f"--semi needs --labels: {config.semi} trains on images without a label beside some with "
+        "one. Give --labels N or --labels FILE too."
+    )
 
 
 def same_file(recipe: Recipe) -> Recipe:
@@ -225,10 +250,15 @@ def semi_task(recipe: Recipe) -> FixMatch:
     """What is learned from a batch of `semi_batches`.
 
     Raises:
-        UsageError: the recipe mixes labeled with unlabeled images.
+        UsageError: the recipe mixes labeled with unlabeled images, or weighs classes.
     """
     config = recipe.labels
     assert config is not None
+    if recipe.objective.class_weights != "none":
+        raise UsageError(
+            "Class weights are of labeled images, and --semi trains on unlabeled ones too, whose "
+            "classes are unknown. Leave out --class-weights or --semi."
+        )
     if recipe.augment is not None and recipe.augment.mixup:
         raise UsageError(
             "Mixup mixes the targets of two images, and unlabeled ones have none. Leave "

@@ -20,6 +20,7 @@ from neocog.runs.events import Epoch, Event, Finished, Started
 from neocog.runs.experiment import Experiment, prepare
 from neocog.runs.folder import RunFolder
 from neocog.runs.interrupt import deferred
+from neocog.runs.labels import with_used_labels
 from neocog.runs.plan import WATCHING, Pace, evaluating, first_plan
 from neocog.runs.preflight import preflight
 from neocog.runs.pretrain import pretrain
@@ -108,7 +109,7 @@ def _train(
             on_decoded=on_decoded,
         )
         return
-    recipe, why = chosen(recipe, strict=strict, progress=on_decoded)
+    recipe, why = chosen(with_used_labels(recipe), strict=strict, progress=on_decoded)
     recipe, small = sized(recipe, budget, by_size=by_size, strict=strict, progress=on_decoded)
     kept = claim.folder.checkpoint() if resume else None
     if kept is not None:

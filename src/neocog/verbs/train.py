@@ -111,6 +111,8 @@ def train(
     by_size = recipe is None and "train.batch_size" not in keys
     if recipe is None:
         keys = by_the_data(keys)
+    elif _semi(keys):
+        keys.setdefault("objective.label_smoothing", 0.0)  # predictions must get confident
     settled = settle(data, keys, read_recipe(recipe))
     check_device(settled.machine.device)
     where = Path(out) if out else free_folder(settled.data.path)
@@ -228,22 +230,26 @@ def by_the_data(keys: Mapping[str, Any]) -> dict[str, Any]:
             )
         given["model.init"] = IMAGENET
     start = str(given.get("model.init") or "")
-    if str(given.get("labels.semi", "none")) != "none":
-        if given.get("objective.class_weights", "none") != "none":
-            raise UsageError(
-                "Class weights are of labeled images, and --semi trains on unlabeled ones too, "
-                "whose classes are unknown. Leave out --class-weights or --semi."
-            )
+    if _semi(given):
         given.setdefault("objective.label_smoothing", 0.0)  # predictions must get confident
         out.pop("model.init", None)
-    elif start and any(k.startswith("labels.") for k in given) and is_pretrained(start):
+    elif start and _few_labels(given) and is_pretrained(start):
         given.setdefault("transfer.freeze", "")
     if start and "model.name" not in given and (network := network_of(start)) is not None:
         options = {f"model.{k}": v for k, v in network.options.items()}
         given = {"model.name": network.name, **options, **given}
-    if start == IMAGENET:
+    if start == IMAGENET and not _semi(given):  # unlabeled images train all layers
         given.setdefault("transfer.freeze", "")
     return out | given
+
+
+def _few_labels(keys: Mapping[str, Any]) -> bool:
+    return any(keys.get(k) for k in ("labels.per_class", "labels.file"))
+
+
+def _semi(keys: Mapping[str, Any]) -> bool:
+    """Whether unlabeled images are to be trained on."""
+    return str(keys.get("labels.semi", "none")) != "none"
 
 
 def settle(data: StrPath | None, keys: Mapping[str, Any], recipe: Recipe) -> Recipe:
