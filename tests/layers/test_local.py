@@ -4,6 +4,7 @@ from torch.nn import functional as F
 
 from neocog.layers import LocallyConnected2d
 from neocog.layers.local import local_conv2d
+from neocog.training.optimize import OptimizerConfig, build_optimizer
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,7 @@ def test_each_output_is_the_product_of_its_window_and_its_own_weights(size, kern
         for j in range(w):
             top, left = i * stride[0], j * stride[1]
             window = wide[:, :, top : top + kernel[0], left : left + kernel[1]].flatten(1)
-            own = window @ layer.weight[i * w + j].T + layer.bias[i * w + j]
+            own = window @ layer.weight[i * w + j].T + layer.bias.view(h * w, 3)[i * w + j]
             torch.testing.assert_close(out[:, :, i, j], own)
 
 
@@ -58,3 +59,10 @@ def test_weights_start_within_the_bound_of_a_convolution():
     for parameter in layer.parameters():
         assert bound * 0.9 < parameter.abs().max() <= bound
     assert "positions=64" in repr(layer)
+
+
+def test_weight_decay_is_of_weights_alone():
+    layer = LocallyConnected2d(1, 2, size=(4, 4), kernel_size=3)
+    decayed, plain = build_optimizer(layer, OptimizerConfig(lr=0.1)).param_groups
+    assert [p is layer.weight for p in decayed["params"]] == [True]
+    assert [p is layer.bias for p in plain["params"]] == [True]

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import neocog
 from neocog.errors import DataError, UsageError
+from neocog.graph.cost import cost
 from neocog.runs.folder import RunFolder
+from neocog.runs.memory import training_bytes
+from neocog.runs.recipe import PretrainConfig, Recipe
 from neocog.verbs.pretrain import pretrain
 from neocog.verbs.train import resume, train
 
@@ -120,9 +125,25 @@ def test_what_cannot_be_pretrained_is_refused_in_a_sentence(images: Path, tmp_pa
         pretrain(few, settings=TINY, out=tmp_path / "a", progress=False)
     with pytest.raises(UsageError, match="Did you mean `vicreg`"):
         pretrain(images, method="vicrag", out=tmp_path / "b", progress=False)
+    for method in ("simclr", "vicreg", "barlow-twins", "emp-ssl"):
+        one = {**TINY, "train.batch_size": 1}
+        with pytest.raises(UsageError, match=f"{method} compares .* at least 2; got 1"):
+            pretrain(images, method=method, settings=one, out=tmp_path / "d", progress=False)
+    mixed = {**TINY, "augment.mixup": 0.4}
+    with pytest.raises(UsageError, match="pretraining has none"):
+        pretrain(images, settings=mixed, out=tmp_path / "e", progress=False)
     settings = {**TINY, "data.size": [28, 32]}
     with pytest.raises(UsageError, match="Rotation by 90° needs square images"):
         pretrain(images, method="rotation", settings=settings, out=tmp_path / "c", progress=False)
+
+
+def test_views_take_memory() -> None:
+    spent = replace(cost(torch.nn.Linear(4, 2), (4,)), params=0)
+    one, eight = (
+        training_bytes(spent, Recipe(pretrain=PretrainConfig(method=m)))
+        for m in ("rotation", "emp-ssl")
+    )
+    assert eight == 8 * one > 0
 
 
 def test_the_features_are_measured_and_predictions_are_warned_of(run: Path, images: Path) -> None:

@@ -122,6 +122,14 @@ def test_every_method_gives_a_scalar_that_trains_its_encoder(name: str) -> None:
     assert len(module.method.embed(encoder(x[:12]))) == 12
 
 
+def test_the_table_says_the_views_and_the_images_that_a_method_needs() -> None:
+    for name, line in METHODS.items():
+        method = build_method(name, _encoder(), channels=1)
+        assert line.views == method.views, name
+        assert method.has_embeddings == (name not in ("rotation", "masked"))
+        assert line.least == 1 + (name in ("simclr", "vicreg", "barlow-twins", "emp-ssl"))
+
+
 def test_the_slow_copy_of_byol_follows_and_is_not_trained() -> None:
     encoder = _encoder()
     method = build_method("byol", encoder, channels=1)

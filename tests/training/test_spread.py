@@ -28,11 +28,20 @@ def test_planted_collapses_are_named_with_their_reason() -> None:
 
 
 def test_learning_needs_better_neighbors_than_random_weights_have() -> None:
-    assert verdict(0.9, 20.0, knn=0.80, before=0.60).learns
-    worse = verdict(0.9, 20.0, knn=0.55, before=0.60)
-    assert not worse.learns
-    assert worse.text.startswith("no gain yet")
+    assert verdict(0.9, 20.0, knn=0.80, before=0.60, n=500).learns
+    for knn, n in ((0.55, 500), (0.65, 20), (0.608, 10**6)):  # worse, by chance, and by little
+        none = verdict(0.9, 20.0, knn=knn, before=0.60, n=n)
+        assert not none.learns
+        assert none.text.startswith("no gain beyond chance yet")
+    assert verdict(0.9, 20.0, knn=0.65, before=0.60, n=2000).learns
     assert verdict(0.9, 20.0).learns is None
+
+
+def test_features_behind_a_relu_are_judged_by_their_rank_alone() -> None:
+    assert not verdict(None, 8.0).collapsed
+    assert "relative std" not in verdict(None, 8.0).text
+    assert verdict(None, 1.2).collapsed
+    assert verdict(0.04, 8.0).collapsed
 
 
 def test_rank_and_spread_know_no_rotation_and_no_scale() -> None:

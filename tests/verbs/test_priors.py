@@ -53,6 +53,19 @@ def test_the_headline_is_computed_from_the_figures():
     assert text.endswith("on shuffled pixels 0.0 pp (95 % CI −2.5 to 2.5): nothing.")
 
 
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("digits", "test samples of the data are left alone"),
+        ("digits:test", "both are drawn from test"),
+        ("digits:all", "both are drawn from all samples"),
+    ],
+)
+def test_the_report_says_what_is_drawn_from(source: str, text: str):
+    sections = result(source=source).sections()
+    assert text in next(s.text for s in sections if s.title == "How it was measured")
+
+
 def test_a_prior_that_costs_is_said_to_cost():
     screen = result(conv=-0.1, shuffled=-0.2).first_screen()
     assert "−10.0 pp" in screen.headline

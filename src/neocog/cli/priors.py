@@ -50,7 +50,7 @@ def command(
     shuffled by one fixed permutation, where locality says nothing.
 
     By default it takes about a minute, and says what it left out. With --seeds, --sizes or --full
-    nothing depends on the clock. Test images are left alone.
+    nothing depends on the clock. Test images are left alone, unless DATA:PART names them.
 
     \b
     neocog priors digits

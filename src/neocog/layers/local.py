@@ -89,7 +89,8 @@ class LocallyConnected2d(nn.Module):
         self.output_size = output_hw(size, self.kernel_size, stride=self.stride, padding=self.pad)
         positions, reach = math.prod(self.output_size), in_channels * math.prod(self.kernel_size)
         self.weight = nn.Parameter(torch.empty(positions, out_channels, reach))
-        self.bias = nn.Parameter(torch.empty(positions, out_channels)) if bias else None
+        # Of one axis, as every bias: weight decay is of parameters of two or more.
+        self.bias = nn.Parameter(torch.empty(positions * out_channels)) if bias else None
         bound = 1 / math.sqrt(reach)
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
@@ -99,7 +100,7 @@ class LocallyConnected2d(nn.Module):
         return local_conv2d(
             x,
             self.weight,
-            self.bias,
+            None if self.bias is None else self.bias.view(self.weight.shape[:2]),
             kernel_size=self.kernel_size,
             stride=self.stride,
             pad=self.pad,

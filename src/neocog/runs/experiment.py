@@ -46,6 +46,7 @@ from neocog.runs.provenance import where
 from neocog.runs.recipe import MachineConfig, ModelConfig, Recipe
 from neocog.runs.small import default_steps, rate_of_batch, suited_batch
 from neocog.runs.start import Start
+from neocog.tasks.pretext.table import METHODS
 from neocog.tasks.task import Task
 from neocog.training.augment import Augment, suited
 from neocog.training.average import Average
@@ -417,7 +418,18 @@ def _check_unlabeled(source: Source, recipe: Recipe) -> list[str]:
             f"`{printable(recipe.data.path)}` has {len(train)}. Add images; they need no labels."
         )
     assert recipe.pretrain is not None
-    if recipe.pretrain.method == "rotation" and height != width:
+    method, size = recipe.pretrain.method, recipe.train.batch_size
+    if size < METHODS[method].least:
+        raise UsageError(
+            f"{method} compares the images of a batch with each other, at least "
+            f"{METHODS[method].least}; got {size}. Give a larger --batch-size, as 256."
+        )
+    if recipe.augment is not None and recipe.augment.mixup:
+        raise UsageError(
+            "Mixup mixes the targets of two images, and pretraining has none. Leave augment.mixup "
+            "out."
+        )
+    if method == "rotation" and height != width:
         raise UsageError(
             f"Rotation by 90° needs square images; these are {height} × {width}. Give "
             f"--size {min(height, width)}, or another --method."

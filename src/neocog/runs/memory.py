@@ -9,6 +9,7 @@ import torch
 
 from neocog.graph.cost import Cost
 from neocog.runs.recipe import Recipe
+from neocog.tasks.pretext.table import METHODS
 
 __all__ = ["available_bytes", "training_bytes"]
 
@@ -18,12 +19,15 @@ def training_bytes(cost: Cost, recipe: Recipe) -> int:
 
     Args:
         cost: of one sample.
-        recipe: optimizer, batch and average are read.
+        recipe: optimizer, batch, average and the views of a pretraining are read.
     """
     copies = 2 + (2 if recipe.optimizer.name == "adamw" else 1)
     copies += 1 if recipe.train.ema_decay else 0
     # Two bytes a kept activation is what bfloat16 takes; float32 takes twice that.
-    return 4 * cost.params * copies + 2 * cost.activations * recipe.train.batch_size
+    images = recipe.train.batch_size
+    if recipe.pretrain is not None:
+        images *= METHODS[recipe.pretrain.method].views
+    return 4 * cost.params * copies + 2 * cost.activations * images
 
 
 def available_bytes(device: str) -> int | None:

@@ -443,10 +443,11 @@ class _Run:
         last, first = rows[-1], rows[0]
         neighbors = self._neighbors()
         judged = verdict(
-            last["embedding_std"],
+            last["embedding_std"] if self.trained.module.method.has_embeddings else None,
             last["embedding_rank"],
             knn=last.get("knn_accuracy"),
             before=first.get("knn_accuracy"),
+            n=len(self.look.queries),
         )
         assert experiment.recipe.pretrain is not None
         out = {

@@ -8,6 +8,7 @@ show it without a label.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 
 import torch
 from torch import Tensor
@@ -21,7 +22,10 @@ LEAST_RANK = 2.0
 """Effective rank below which embeddings count as a line."""
 
 GAIN = 0.01
-"""Accuracy of nearest neighbors that training must add to count as learning."""
+"""Accuracy of nearest neighbors that training must add to count as learning, at least."""
+
+STANDARD_ERRORS = 2.0
+"""Standard errors of the difference of two accuracies that it must add, too."""
 
 
 def relative_std(z: Tensor) -> float:
@@ -80,34 +84,43 @@ class Diagnosis:
 
 
 def verdict(
-    std: float, rank: float, *, knn: float | None = None, before: float | None = None
+    std: float | None,
+    rank: float,
+    *,
+    knn: float | None = None,
+    before: float | None = None,
+    n: int = 1,
 ) -> Diagnosis:
     """Learning, or collapsing, because of what.
 
     Args:
-        std: see `relative_std`.
+        std: see `relative_std`; None of features that are no embeddings: behind a ReLU their mean
+            is far from zero, so that their relative std is small with any weights.
         rank: see `effective_rank`.
         knn: accuracy of nearest neighbors; None without labels.
         before: the same with random weights.
+        n: images whose class neighbors name.
 
     Example:
         >>> verdict(0.01, 8.0).text
         'collapsing, because all embeddings are nearly one: their relative std is 0.010 (1 is even)'
-        >>> verdict(0.9, 30.0, knn=0.8, before=0.5).text
+        >>> verdict(0.9, 30.0, knn=0.8, before=0.5, n=500).text
         'learning: nearest neighbors name the class of 80.0 % of images, 50.0 % with random weights'
     """
-    if std < LEAST_STD:
+    if std is not None and std < LEAST_STD:
         why = f"all embeddings are nearly one: their relative std is {std:.3f} (1 is even)"
         return Diagnosis(True, f"collapsing, because {why}", False)
     if rank < LEAST_RANK:
         why = f"embeddings lie along a line: their effective rank is {rank:.1f}"
         return Diagnosis(True, f"collapsing, because {why}", False)
     if knn is None or before is None:
-        spread = f"embeddings are spread (relative std {std:.2f}, effective rank {rank:.1f})"
+        even = "" if std is None else f"relative std {std:.2f}, "
+        spread = f"embeddings are spread ({even}effective rank {rank:.1f})"
         return Diagnosis(False, f"learning, as far as that shows without labels: {spread}")
     numbers = f"nearest neighbors name the class of {knn:.1%} of images"
     numbers = numbers.replace("%", " %")
     random = f"{before:.1%} with random weights".replace("%", " %")
-    if knn < before + GAIN:
-        return Diagnosis(False, f"no gain yet: {numbers}, {random}", False)
+    error = sqrt((knn * (1 - knn) + before * (1 - before)) / n)
+    if knn - before <= max(GAIN, STANDARD_ERRORS * error):
+        return Diagnosis(False, f"no gain beyond chance yet: {numbers}, {random}", False)
     return Diagnosis(False, f"learning: {numbers}, {random}", True)

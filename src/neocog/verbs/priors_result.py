@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from neocog.data.open import ALL, parse_source
 from neocog.errors import printable
 from neocog.exhibits import Bars, Cell, Curve, Exhibit, Scalar, Section, Table
 from neocog.first_screen import Command, FirstScreen, path_word
@@ -296,12 +297,16 @@ class Priors(Result):
 
     def _method(self) -> Section:
         channels, height, width = self.size
+        part = parse_source(self.source)[1]
+        drawn_from = f"both are drawn from {'all samples' if part == ALL else part}"
+        if part is None:
+            drawn_from = "test samples of the data are left alone"
         rows: list[list[Cell]] = [[k, v] for k, v in self.params.items()]
         return Section(
             title="How it was measured",
             text=f"Images of {channels}×{height}×{width} pixels, {len(self.classes)} classes. For "
             "each seed the same draw of samples trains every twin, and the same others measure "
-            "it; test samples of the data are left alone. Twins of a pair take the same steps of "
+            f"it; {drawn_from}. Twins of a pair take the same steps of "
             "AdamW at the same rate, without augmentation. Shuffled pixels: one fixed permutation "
             "of positions, for all images.",
             exhibits=[Table(title="Parameters", columns=["twin", "parameters"], rows=rows)],

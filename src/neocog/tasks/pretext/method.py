@@ -92,6 +92,11 @@ class PretextMethod(nn.Module, ABC):
         """Embeddings, whose spread tells a collapse, from features (B, D)."""
         return features
 
+    @property
+    def has_embeddings(self) -> bool:
+        """Whether it compares embeddings: of features alone only the rank tells a collapse."""
+        return type(self).embed is not PretextMethod.embed
+
 
 class Pretraining(nn.Module):
     """What is trained: an encoder and the layers of a method.

@@ -26,10 +26,14 @@ class MethodLine:
     Args:
         build: from an encoder and the number of channels of the images.
         about: what it learns from, half a sentence.
+        views: of each image in a batch, as of the method itself.
+        least: images in a batch, at least: 2 where the loss compares images with each other.
     """
 
     build: Callable[[Encoder, int], PretextMethod]
     about: str
+    views: int = 2
+    least: int = 1
 
 
 def _byol(encoder: Encoder, channels: int) -> BYOL:
@@ -40,28 +44,38 @@ def _byol(encoder: Encoder, channels: int) -> BYOL:
 
 METHODS = {
     "simclr": MethodLine(
-        lambda e, c: SimCLR(e.width), "two views against all other images (Chen et al. 2020)"
+        lambda e, c: SimCLR(e.width),
+        "two views against all other images (Chen et al. 2020)",
+        least=2,
     ),
     "vicreg": MethodLine(
-        lambda e, c: VICReg(e.width), "views agree, dimensions vary and differ (Bardes et al. 2022)"
+        lambda e, c: VICReg(e.width),
+        "views agree, dimensions vary and differ (Bardes et al. 2022)",
+        least=2,
     ),
     "barlow-twins": MethodLine(
         lambda e, c: BarlowTwins(e.width),
         "views correlate, dimensions do not (Zbontar 2021)",
+        least=2,
     ),
     "byol": MethodLine(_byol, "a slow copy's embedding is predicted (Grill et al. 2020)"),
     "fastsiam": MethodLine(
         lambda e, c: FastSiam(e.width),
         "the mean embedding of three other views is predicted (Pototzky et al. 2022)",
+        views=4,
     ),
     "emp-ssl": MethodLine(
-        lambda e, c: MultiCrop(e.width), "eight crops agree and fill the space (Tong et al. 2023)"
+        lambda e, c: MultiCrop(e.width),
+        "eight crops agree and fill the space (Tong et al. 2023)",
+        views=8,
+        least=2,
     ),
     "rotation": MethodLine(
         lambda e, c: RotationPrediction(e.width),
         "by which multiple of 90° it was rotated (Gidaris et al. 2018)",
+        views=1,
     ),
-    "masked": MethodLine(Masked, "blanked squares are filled in (after Xie et al. 2022)"),
+    "masked": MethodLine(Masked, "blanked squares are filled in (after Xie et al. 2022)", views=1),
 }
 """Name to method."""
 
