@@ -127,7 +127,8 @@ def _cifar(
         what=f"CIFAR-10, nearest neighbors after {part['method']} without labels ({name})",
         reach=f"≥ {100 * reach:.1f} %",
         measured=f"{100 * part['knn_accuracy']:.1f} % ({100 * low:.1f} to {100 * high:.1f} %; "
-        f"{100 * part['knn_accuracy_random']:.1f} % with random weights), {part['epochs']:.1f} "
+        f"on validation images {100 * part['knn_validation']:.1f} %, with random weights "
+        f"{100 * part['knn_validation_random']:.1f} %), {part['epochs']:.1f} "
         f"epochs, {part['process_seconds'] / 60:.1f} min",
         met=part["knn_accuracy"] >= reach,
     )

@@ -495,7 +495,9 @@ class _Run:
         return {
             "knn_accuracy": correct / len(y),
             "knn_accuracy_ci": list(wilson_interval(correct, len(y))),
-            "knn_accuracy_random": self.progress.rows[0]["knn_accuracy"],
+            # Of others, looked for among fewer: comparable with each other, not with the above.
+            "knn_validation": self.progress.rows[-1]["knn_accuracy"],
+            "knn_validation_random": self.progress.rows[0]["knn_accuracy"],
             "knn_split": name,
             "knn_images": len(y),
             "knn_among": len(bank),

@@ -51,8 +51,11 @@ def pretrain_first_screen(end: Finished, rows: list[dict[str, Any]], run: str) -
         pair = (ci[0], ci[1]) if ci else None
         first = Scalar(title="nearest neighbors", value=knn, unit="%", interval=pair)
         figures.insert(0, first)
-        if (random := summary.get("knn_accuracy_random")) is not None:
-            figures.insert(1, Scalar(title="with random weights", value=random, unit="%"))
+        if (validated := summary.get("knn_validation")) is not None:
+            note = f"{flipped(summary['knn_validation_random'])} % with random weights"
+            figures.insert(
+                1, Scalar(title="on validation images", value=validated, unit="%", note=note)
+            )
     return FirstScreen(
         headline=headline,
         detail=verdict,
