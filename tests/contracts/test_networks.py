@@ -52,9 +52,9 @@ each = pytest.mark.parametrize("case", CASES)
 
 
 def net(case: str, **changes: object) -> nn.Module:
-    """The network of a case; `size`, `channels`, or any option may be changed."""
+    """The network of a case; `size`, `in_channels`, or any option may be changed."""
     name, options = CASES[case]
-    frame = {k: changes.pop(k) for k in ("size", "channels") if k in changes}
+    frame = {k: changes.pop(k) for k in ("size", "in_channels") if k in changes}
     return Net(name, options={**options, **changes}, **frame)
 
 
@@ -71,12 +71,12 @@ def test_every_name_builds_and_answers(name: str) -> None:
 
 
 @each
-@pytest.mark.parametrize("channels", [1, 3])
-def test_answers_for_every_size(case: str, channels: int) -> None:
+@pytest.mark.parametrize("in_channels", [1, 3])
+def test_answers_for_every_size(case: str, in_channels: int) -> None:
     with torch.device("meta"):
         for size in SIZES:
-            network = net(case, size=size, channels=channels).eval()
-            assert network(torch.empty(2, channels, *size)).shape == (2, 5), size
+            network = net(case, size=size, in_channels=in_channels).eval()
+            assert network(torch.empty(2, in_channels, *size)).shape == (2, 5), size
 
 
 @each

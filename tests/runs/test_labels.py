@@ -15,6 +15,7 @@ from neocog.data.label_file import matched_labels, read_labels
 from neocog.data.open import open_data
 from neocog.errors import DataError, RunError, UsageError
 from neocog.runs.experiment import prepare
+from neocog.runs.folder import RunFolder
 from neocog.runs.labels import few_labels, semi_batches, semi_steps, semi_task
 from neocog.runs.recipe import (
     DataConfig,
@@ -191,6 +192,32 @@ def test_few_labels_on_a_pretrained_run_fit_a_linear_classifier(
     settings |= {"labels.per_class": 2}
     less = train(images, settings=settings, out=tmp_path / "less", progress=False)
     assert less.card["metrics"]["transfer"]["images"] == 6
+
+
+def test_another_draw_gets_features_of_its_own_images(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretrain(images, epochs=1, settings=QUICK, out=tmp_path / "pre", progress=False)
+    settings = {"model.init": str(tmp_path / "pre"), "labels.per_class": 4}
+
+    def heads(cache: str, seed: int) -> list[np.ndarray]:
+        monkeypatch.setenv("NEOCOG_CACHE", str(tmp_path / cache))
+        out = tmp_path / f"{cache}-{seed}"
+        train(images, settings=settings, seed=seed, out=out, progress=False)
+        return [v.numpy() for v in RunFolder(out).weights().values()]
+
+    heads("one", 0)
+    for one, alone in zip(heads("one", 1), heads("another", 1), strict=True):
+        np.testing.assert_array_equal(one, alone)
+
+
+def test_held_out_labels_choose_nothing_where_there_is_no_test_split(images: Path) -> None:
+    source = open_data(images)
+    splits = {"train": source.splits["train"], "val": source.splits["test"]}
+    few = few_labels(replace(source, splits=splits), LabelsConfig(per_class=2), seed=0).source
+    assert len(few.splits["val"]) == 0
+    assert _names(few.splits["test"]) == _names(source.splits["test"])
+    assert len(few.splits["train"]) == 6
 
 
 def test_what_does_not_go_together_is_refused(images: Path, tmp_path: Path) -> None:

@@ -99,8 +99,11 @@ def few_labels(source: Source, config: LabelsConfig, *, seed: int) -> FewLabels:
     """
     classes, splits = source.classes, dict(source.splits)
     train, val, test = (splits.get(n, _empty(source)) for n in ("train", "val", "test"))
-    pooled = _joined(train, val) if len(test) and len(val) else train
-    notes: list[str] = []
+    if len(val) and not len(test):  # what is held out is measured, and chooses nothing
+        test, val = val, val.subset([])
+        splits["val"] = val
+    pooled = _joined(train, val) if len(val) else train
+    notes, held = list[str](), list[int]()
     if config.file:
         names = source.whole.names
         labels = read_labels(Path(config.file))
@@ -108,6 +111,7 @@ def few_labels(source: Source, config: LabelsConfig, *, seed: int) -> FewLabels:
         label_of = {names[i]: k for i, k in rows.items()}
         given = _labels(pooled, label_of)
         if not source.classes:
+            held = np.flatnonzero(_labels(test, label_of) >= 0).tolist()
             test = _only_labeled(test, label_of)
         elif outside := len(rows) - int((given >= 0).sum()):
             notes.append(
@@ -135,7 +139,8 @@ def few_labels(source: Source, config: LabelsConfig, *, seed: int) -> FewLabels:
         splits["val"] = val.subset([])
     counts = np.bincount(given[labeled], minlength=len(classes))
     notes.append(_sentence(counts, len(rest), config))
-    mark = blake2b(repr((labeled.tolist(), given[labeled].tolist())).encode(), digest_size=8)
+    chosen = (labeled.tolist(), given[labeled].tolist(), held)
+    mark = blake2b(repr(chosen).encode(), digest_size=8)
     source = replace(
         source,
         classes=classes,

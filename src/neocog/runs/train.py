@@ -338,16 +338,22 @@ class _Training:
     def better_of(self, head: HeadFit) -> tuple[str, ...]:
         """Take the frozen network back where it is better on validation; what is said of it."""
         if "val" not in head.scores:
-            return ()
+            if not self.budget.seconds or self.progress.step >= self.experiment.steps_per_epoch:
+                return ()
+            self._take_back(head)
+            return (training_notes.CUT_SHORT,)
         outputs = (head.outputs["val"], self.outputs("val"))
         common = min(len(o.split) for o in outputs)
         before, after = (self._evaluated(o.part(common)) for o in outputs)
         if (after.accuracy, -after.loss) > (before.accuracy, -before.loss):
             return (training_notes.kept("finetuned", before.accuracy, after.accuracy),)
+        self._take_back(head)
+        return (training_notes.kept("frozen", before.accuracy, after.accuracy),)
+
+    def _take_back(self, head: HeadFit) -> None:
         self.chosen = "frozen"
         load_state(self.experiment.best.network, head.state, "the frozen network")
         self.measured = {name: (self.progress.step, o) for name, o in head.outputs.items()}
-        return (training_notes.kept("frozen", before.accuracy, after.accuracy),)
 
     def write_down(self) -> None:
         """Keep the recipe with the plan as it is now."""

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["chance", "ended", "kept", "moved", "overrun", "part", "short"]
+__all__ = ["CUT_SHORT", "chance", "ended", "kept", "moved", "overrun", "part", "short"]
 
+
+CUT_SHORT = (
+    "Kept: the linear classifier on frozen features. The budget ended the fine-tune in its first "
+    "epoch, and no validation images compare the two."
+)
+"""Of a fine-tune that nothing judges."""
+
+FORGOTTEN = 2.5
+"""A loss of trained weights that has risen by this factor has forgotten what they knew."""
 
 FEW = 2
 """A loss that has not fallen in fewer steps says nothing of the learning rate."""
@@ -45,7 +54,8 @@ def moved(
         rate: peak learning rate.
         steps: how many.
         settling: the weights were trained before, or the rate still rises to its peak. A loss that
-            rises somewhat, or hardly moves, is then no fault; one that explodes is.
+            rises somewhat, or hardly moves, is then no fault; one that is `FORGOTTEN` times as
+            high, and half that of a uniform prediction, is.
 
     Returns:
         A sentence; empty if the loss fell, need not fall, or had no time to.
@@ -67,7 +77,7 @@ def moved(
         return (
             f"The loss exploded {what}: the learning rate {rate:.3g} is probably too high. {lower}"
         )
-    if settling or steps < FEW:
+    if steps < FEW or (settling and (last < FORGOTTEN * first or last < guessing / 2)):
         return ""
     if last > 1.02 * first and (last > guessing / 2 or last > 2 * first > 0):
         return f"The loss rose {what}: the learning rate {rate:.3g} may be too high. {lower}"

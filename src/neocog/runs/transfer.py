@@ -249,7 +249,7 @@ def fit_head(experiment: Experiment, budget: Budget, *, progress: Progress = Non
             backbone,
             experiment.source.splits[name],
             some,
-            data=f"{recipe.data.fingerprint} {name} {recipe.data.val}",
+            data=f"{experiment.source.fingerprint} {name} {recipe.data.val}",
             device=experiment.machine.device,
             progress=tick,
         )
@@ -431,7 +431,8 @@ def _rows(
     held = {n: len(s) for n, s in splits.items() if n != "train"}
     fraction = min(1.0, HELD_OUT * most / max(1, sum(held.values())))
     few = {n: min(k, max(LEAST, int(fraction * k))) for n, k in held.items()}
-    least = min(len(splits["train"]), max(LEAST, 2 * len(experiment.source.classes)))
+    labels = MANY if experiment.recipe.labels is not None else 0  # few labels are all used
+    least = min(len(splits["train"]), max(LEAST, 2 * len(experiment.source.classes), labels))
     few["train"] = min(len(splits["train"]), max(least, most - sum(few.values())))
     return {n: _some(s, few[n], by_class=n == "train") for n, s in splits.items()}
 
