@@ -13,6 +13,7 @@ import shlex
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -35,6 +36,7 @@ from neocog.runs.plan import Pace, first_plan
 from neocog.runs.progress import card, must_agree_with, taken_up
 from neocog.runs.recipe import Recipe, to_toml
 from neocog.runs.session import TrainingProgress, TrainingSession
+from neocog.runs.training_notes import overrun
 from neocog.stats import wilson_interval
 from neocog.tasks.inference import evaluating
 from neocog.tasks.pretext.method import Encoder, Pretext, Pretraining, repeated
@@ -53,8 +55,11 @@ __all__ = ["pretrain"]
 BANK, QUERIES = 2000, 500
 """Images whose neighbors are looked for after an epoch, and among which."""
 
-TIMED = 3
-"""Steps that are timed for a budget."""
+TIMED, FEW = 3, 8
+"""Steps that are timed for a budget, and images of the first ones."""
+
+FIRST = 64
+"""Images whose loss with random weights is the first point of the curve."""
 
 LOOKING = 0.1
 """Fraction of a budget that goes into looking at images after each epoch, at most."""
@@ -98,7 +103,7 @@ def pretrain(
     else:
         progress = taken_up(experiment, *kept, module=trained.module)
     if budget.seconds and not budget.step:
-        budget.step, budget.prediction = trained.speed()
+        budget.step, budget.prediction = trained.speed(seconds=budget.measuring / 2)
     progress.plan = first_plan(experiment, budget)
     look = _Look.of(experiment, budget, epochs=progress.last / experiment.steps_per_epoch)
     if not progress.rows:
@@ -131,7 +136,7 @@ def pretrain(
         experiment=experiment,
         scores={},
         outputs={},
-        notes=(f"{judged.text[:1].upper()}{judged.text[1:]}.",),
+        notes=(f"{judged.text[:1].upper()}{judged.text[1:]}.", *run.overrun()),
     )
 
 
@@ -229,33 +234,51 @@ class _Pretrained:
             views=self.module.method.views,
         )
 
-    def speed(self) -> tuple[float, float]:
-        """Seconds of a step, and of the features of an image; measured on a copy."""
+    def speed(self, *, seconds: float = inf) -> tuple[float, float]:
+        """Seconds of a step, and of the features of an image; measured on a copy.
+
+        Where time is short a few images are timed, then more.
+
+        Args:
+            seconds: for all of it; two steps with a few images are made in any case.
+        """
+        end = time.perf_counter() + seconds
         recipe, trial = self.experiment.recipe, copy.deepcopy(self.module)
-        batch, times = next(self.feed(0)), list[float]()
-        clock = time.perf_counter()
-        for _ in fit(
-            trial,
-            lambda epoch: iter([batch] * TIMED),
-            build_optimizer(trial, recipe.optimizer),
-            plan=StepPlan(steps=TIMED, steps_per_epoch=TIMED, seed=recipe.train.seed),
-            schedule=recipe.schedule,
-            task=Pretext(),
-            augmentation=self.experiment.augment,
-            machine=self.experiment.machine,
-        ):
-            times.append(time.perf_counter() - clock)
+        whole = next(self.experiment.feed(0))
+        n, views = len(whole.y), self.module.method.views
+        timed: list[tuple[int, float]] = []
+        for size in (FEW, FEW, 4 * FEW, 16 * FEW, *[n] * TIMED):
+            size = min(size, n)
+            if len(timed) > 1 and time.perf_counter() + timed[-1][1] * size / timed[-1][0] > end:
+                break
+            part = Batch(whole.x[:size], whole.y[:size], whole.index[:size])
             clock = time.perf_counter()
-        few = batch.x[:64].to(self.experiment.machine.device)
+            for _ in fit(
+                trial,
+                partial(_one_batch, part, views),
+                build_optimizer(trial, recipe.optimizer),
+                plan=StepPlan(steps=1, steps_per_epoch=1, seed=recipe.train.seed),
+                schedule=recipe.schedule,
+                task=Pretext(),
+                augmentation=self.experiment.augment,
+                machine=self.experiment.machine,
+            ):
+                pass
+            timed.append((size, time.perf_counter() - clock))
+        largest = timed[-1][0]
+        step = min(t for size, t in timed[1:] if size == largest) * n / largest
+        few = whole.x[: min(64, largest)].to(self.experiment.machine.device)
         clock = time.perf_counter()
         with evaluating(trial):
             trial.encoder(few)
-        return min(times), (time.perf_counter() - clock) / len(few)
+        return step, (time.perf_counter() - clock) / len(few)
 
     def first_row(self, look: _Look) -> dict[str, Any]:
         """A line of metrics.jsonl before any step: what random weights give."""
         trial, recipe = copy.deepcopy(self.module), self.experiment.recipe
-        batch = next(self.feed(0))
+        whole = next(self.experiment.feed(0))
+        part = Batch(whole.x[:FIRST], whole.y[:FIRST], whole.index[:FIRST])
+        batch = next(repeated(iter([part]), self.module.method.views))
         x = batch.x.to(self.experiment.machine.device)
         y = batch.y.to(x.device)
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
@@ -271,6 +294,10 @@ class _Pretrained:
             "images_per_second": 0.0,
             **look.signs(self.module),
         }
+
+
+def _one_batch(batch: Batch, views: int, _: int) -> Iterator[Batch]:
+    return repeated(iter([batch]), views)
 
 
 @dataclass(frozen=True, eq=False)
@@ -375,7 +402,7 @@ class _Run:
         self.claim, self.budget = claim, budget
         self.session = trained.session(progress)
         self.pace = Pace(budget, progress.step, rest=0.1 * budget.seconds)
-        self.saved = time.monotonic()
+        self.saved, self.prepared = time.monotonic(), budget.spent()
 
     def steps(self) -> Iterator[Step | Epoch]:
         """All steps that are left."""
@@ -436,6 +463,13 @@ class _Run:
             f"{self.progress.step:,} of {self.progress.last:,} steps are saved. "
             f"Take the training up with `neocog train --resume {path}`."
         )
+
+    def overrun(self) -> tuple[str, ...]:
+        """What is said of a budget that was not kept."""
+        seconds, spent = self.budget.seconds, self.budget.spent()
+        if not seconds or spent < 1.1 * seconds:
+            return ()
+        return (overrun(seconds, spent, self.prepared),)
 
     def summary(self) -> tuple[dict[str, Any], Diagnosis]:
         """The figures of the whole run: of the last epoch, neighbors on the test split."""
