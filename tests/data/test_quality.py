@@ -45,7 +45,7 @@ def test_json_there_and_back():
 
 def test_exhibits_show_all_of_it():
     sections = _sheet().exhibits()
-    assert [s.title for s in sections] == ["What is there", "Duplicates", "Files that need a look"]
+    assert [s.title for s in sections] == ["Data", "Duplicates", "Files that need a look"]
     tables = [e for s in sections for e in s.exhibits if isinstance(e, Table)]
     assert tables[0].rows[-1] == ["all", 9, 1, 2, 12]
     assert tables[0].rows[1][0] == r"dog\n"

@@ -51,7 +51,7 @@ def test_what_does_not_fit():
         TargetSpec(kind="clas")
     with pytest.raises(UsageError, match="Classes name the indices"):
         TargetSpec(kind="number", classes=("a",))
-    with pytest.raises(DataError, match="3 samples and 2 targets"):
+    with pytest.raises(DataError, match="got 3 samples and 2 targets"):
         TargetSpec(kind="class").check(OF["class"], 3)
     with pytest.raises(DataError, match=r"Boxes are \(M, 5\)"):
         TargetSpec(kind="boxes", classes=("a",)).check([np.zeros((1, 4))], 1)

@@ -100,9 +100,7 @@ def test_who_wants_it_all_the_same_gets_it_and_is_told(boards: Path, tmp_path: P
         opened(), boards, downsampling="blur", finetune=0, keep="fixed", out=tmp_path / "fixed"
     )
     assert (done.better, done.kept) == (False, "fixed")
-    assert done.headline.startswith(
-        "Nothing got better on the whole, and it is kept, as --keep fixed says"
-    )
+    assert done.headline.startswith("Nothing got better on the whole, and it is kept on request")
     kept = load(tmp_path / "fixed")
     assert kept.evaluate(boards).accuracy == done.after.accuracy == done.candidate.accuracy < 0.6
 

@@ -212,7 +212,7 @@ def test_one_answer_for_all(largest: float | None) -> None:
     assert ("All predictions are of one class" in said) == (largest == 1)
 
 
-def test_no_cause_is_claimed_of_what_was_not_looked_behind() -> None:
+def test_no_cause_is_claimed_of_what_was_not_analyzed() -> None:
     for alignment in (None, aligned(row(BEYOND), unknown=("aten.svd",))):
         found = audit(
             shift={"circular": shift(0.3, border=border(0.3, 0.2, (0.1, 0.3)))},
@@ -267,7 +267,7 @@ def test_layers_that_break_it(own: float, at: float, energy: float, count: int) 
     assert "nan" not in said
 
 
-def test_no_layer_was_looked_at_by_itself() -> None:
+def test_no_layer_was_audited_by_itself() -> None:
     assert "none is cleared" in blame(audit(layers=(layer(own=None, at=None),)))
     function = Aliasing(
         name="f", kind="max pool", stride=(2,), aliased_energy=0.0,
@@ -345,7 +345,7 @@ def test_what_is_counted(n: int, task: str, axes: int) -> None:
         assert ("mean difference" in drawn.title) == (task == "regress")
 
 
-def test_nothing_was_asked_for() -> None:
+def test_no_figure_was_measured() -> None:
     found = audit()
     assert verdict(found) == ""
     shifts = next(s for s in sections(found) if s.title == "Shifts")
@@ -499,7 +499,7 @@ def test_how_a_state_was_found(
 ) -> None:
     improved = FinetuneSearch(
         best=Candidate(what="converted", step=done, score=_score(), weights={}),
-        validations=[{}] * looks, norms=norms, images=1280 if norms else 0, lr=0.01,
+        validations=[_score().to_json()] * looks, norms=norms, images=1280 if norms else 0, lr=0.01,
         consistency_weight=15.0,
         planned=3.0, planned_steps=30, stopped=stopped,
     )  # fmt: skip

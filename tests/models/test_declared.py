@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 
+import pytest
+
 import neocog
 from neocog.models.declared import ModelOptions
 
@@ -14,3 +16,12 @@ def test_verbs_name_every_option_of_a_model_with_its_default() -> None:
         given = inspect.signature(verb).parameters
         assert all(given[name] == known[name] for name in ModelOptions.__annotations__)
         assert not any(p.kind is p.VAR_KEYWORD for p in given.values())
+
+
+@pytest.mark.parametrize(
+    ("verb", "data"),
+    [(neocog.evaluate, ("data",)), (neocog.predict, ("x.png",)), (neocog.export, ())],
+)
+def test_a_verb_refuses_an_unknown_keyword_whatever_its_value(verb, data):
+    with pytest.raises(TypeError, match=rf"{verb.__name__}\(\) .*'wieghts'"):
+        verb("nets:make", *data, wieghts=None)

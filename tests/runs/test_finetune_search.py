@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -11,12 +12,15 @@ import torch
 from torch import nn
 
 from neocog.networks.model import SpecifiedNetwork
-from neocog.runs.finetune_search import FinetuneSearch
+from neocog.runs import finetune_search
+from neocog.runs.finetune_search import Aim, FinetuneSearch, search_finetune
 from neocog.runs.judge import Score
+from neocog.verbs.fix_result import how_chosen
 
 
 def network() -> SpecifiedNetwork:
-    return cast(SpecifiedNetwork, SimpleNamespace(network=nn.Linear(1, 1)))
+    made = SimpleNamespace(network=nn.Linear(1, 1), eval=lambda: None)
+    return cast(SpecifiedNetwork, made)
 
 
 def score(first: int, last: int, n: int = 2000) -> Score:
@@ -73,3 +77,33 @@ def test_the_weights_that_are_kept_are_those_of_the_checkpoint() -> None:
     search.offer("fine-tuned", 2, score(500, 1500), one, run=True)
     assert search.best is not None
     assert torch.equal(search.best.weights["weight"], before)
+
+
+@pytest.mark.parametrize(("interrupted", "step"), [(False, 24), (True, 17)])
+def test_a_fine_tune_keeps_its_latest_checkpoint_of_equal_ones(
+    interrupted: bool, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tune(_: Any, split: Any, recipe: Any, state: Any, **options: Any) -> Iterator[Any]:
+        state.plan = [(0, 24)]
+        for state.step in range(1, 17 if interrupted else 25):
+            yield SimpleNamespace(number=state.step, ends_epoch=False)
+        if interrupted:  # between a step and its report
+            state.step, state.interrupted = 17, True
+
+    monkeypatch.setattr(finetune_search, "tune", tune)
+    monkeypatch.setattr(finetune_search, "guide_of", lambda *_: None)
+    monkeypatch.setattr(finetune_search, "steps_of", lambda *_: (2.0, 1))
+    monkeypatch.setattr(finetune_search, "recalibrated", lambda model, *_, **__: (model, 0, 0))
+    monkeypatch.setattr(finetune_search, "_at", lambda recipe, *_: recipe)
+    machine = SimpleNamespace(device="cpu", memory_format="contiguous", precision="float32")
+    train = SimpleNamespace(seed=0, batch_size=1)
+    recipe: Any = SimpleNamespace(optimizer=SimpleNamespace(lr=0.1), train=train, machine=machine)
+    before, best, equal = score(0, 100), score(0, 60), score(100, 162)
+    scores = iter([before, before, best, equal, equal])  # the second is timed
+    judge: Any = lambda _: next(scores)  # noqa: E731
+    result, samples = FinetuneSearch(), cast(Any, range(2))
+    aim = Aim(passes=12, lr=0.1, consistency_weight=1.0)
+    list(search_finetune(network(), network(), samples, recipe, judge, aim, result))
+    assert result.best is not None
+    assert result.best.step == step
+    assert "within one standard error" in how_chosen(result, validated=9, seen=None)[-1]

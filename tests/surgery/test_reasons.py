@@ -86,6 +86,9 @@ class Tricks(nn.Module):
             x = x.permute(0, 2, 3, 1)[:, ::2, ::2].permute(0, 3, 1, 2)
         elif self.way == "indices":
             x = F.max_pool2d(x, 2, return_indices=True)[0]
+        elif self.way.startswith("windows"):
+            step = int(self.way[-1])
+            x = x.unfold(2, 3, step).unfold(3, 3, step).mean((-2, -1))
         return x.mean((2, 3))
 
 
@@ -98,12 +101,18 @@ class Tricks(nn.Module):
         ("interpolate", "between grid points"),
         ("rows last", "(B, C, spatial axes)"),
         ("indices", "an unknown operator"),
+        ("windows by 2", "windows moved into a new axis"),
     ],
 )
 def test_what_cannot_be_replaced_is_named(way: str, reason: str) -> None:
     done = replace(Tricks(way), torch.randn(2, 3, 16, 16), downsampling="polyphase")
     assert not done.replaced
     assert reason in done.skipped[0].reason
+
+
+def test_windows_at_every_position_are_no_downsampler() -> None:
+    done = replace(Tricks("windows by 1"), torch.randn(2, 3, 16, 16), downsampling="polyphase")
+    assert (tuple(done.replaced), tuple(done.skipped)) == ((), ())
 
 
 def test_a_map_keeps_its_places() -> None:

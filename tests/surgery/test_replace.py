@@ -211,6 +211,29 @@ def test_a_blur_stands_behind_an_activation_called_by_name() -> None:
     assert order == ["x", "conv", "relu", "samplers_conv_down", "mean", "output"]
 
 
+class Clamped(nn.Module):
+    """A strided convolution with a lower bound at each of its positions."""
+
+    def __init__(self, method: bool) -> None:
+        super().__init__()
+        self.c = nn.Conv2d(3, 4, 3, padding=1, stride=2)
+        self.p = nn.Parameter(torch.rand(1, 4, 16, 16))
+        self.method = method
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.c(x)
+        y = y.clamp(min=self.p) if self.method else torch.clamp(y, min=self.p)
+        return y.mean((2, 3))
+
+
+@pytest.mark.parametrize("method", [False, True])
+def test_a_bound_at_each_position_is_behind_the_blur(method: bool) -> None:
+    x = torch.rand(2, 3, 32, 32)
+    blurred = replace(Clamped(method).eval(), x, downsampling="blur")
+    assert blurred.replaced
+    assert blurred.module(x).shape == (2, 4)
+
+
 def test_a_blur_takes_the_place_of_a_mean() -> None:
     net = nn.Sequential(nn.AvgPool2d(2))
     done = replace(net, torch.zeros(2, 1, 8, 8), downsampling="blur")

@@ -125,8 +125,9 @@ def command(
 
     With --baseline both models are measured on the same samples and shifts. --weights, --size,
     --mean, --std and --classes go to the external one; of two external models both get them except
-    the weights: --baseline-weights are those of the baseline. A fix knows which model it was made
-    from, and how that was opened.
+    the weights: --baseline-weights are those of the baseline. With --init none, two networks of
+    libraries both have random weights. A fix knows which model it was made from, and how that was
+    opened.
 
     Bounds are on any figure of the result, as --json prints it; a missed one is exit status 1. A
     run folder keeps its last audit as audit.json, for `neocog explore`.

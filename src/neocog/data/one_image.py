@@ -104,7 +104,7 @@ def check_range(x: np.ndarray, takes: InputSpec | None) -> np.ndarray:
     if low >= -SLACK and high <= 1 + SLACK:
         inside = x if low >= 0 and high <= 1 else np.clip(x, 0, 1)
         return inside.astype(np.float32, copy=False)
-    given = f"{x.dtype} from {low:.4g} to {high:.4g}"
+    given = f"got {x.dtype} from {low:.4g} to {high:.4g}"
     if not np.isfinite([low, high]).all():
         raise DataError(f"Values of images are finite, in [0, 1]; {given}. Mend what makes them.")
     if low >= 0 and high > 1:

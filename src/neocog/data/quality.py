@@ -260,7 +260,7 @@ class Sheet(Result):
         if self.kept is not None:
             text += self.kept.remark() + " "
         text += " ".join([*self.warnings, *self.remarks])
-        return Section(title="What is there", exhibits=exhibits, text=text.strip())
+        return Section(title="Data", exhibits=exhibits, text=text.strip())
 
     def _copies(self) -> Section:
         ranked = sorted(self.duplicates, key=lambda c: (not c.conflict, not c.across, c.kind))

@@ -172,8 +172,9 @@ class FinetuneSearch:
         """Record a checkpoint, and keep it if none was better.
 
         Of the checkpoints of the fine-tune the latest is kept whose fidelity is not lower than
-        the best by more than one standard error: it has had the lowest learning rate, and what
-        an earlier one gains over it is chance, or memory of samples seen in the original training.
+        the best by more than one standard error: it has had the lowest learning rate of those so
+        far, and what an earlier one gains over it is chance, or memory of samples seen in the
+        original training.
 
         Args:
             what: as in `Candidate`.

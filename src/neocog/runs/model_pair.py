@@ -1,6 +1,7 @@
 """Two models that are to be compared, one of them or both external.
 
-Options of an external model go to the one that needs them: a run folder has its own. A fix
+Options of an external model go to the one that needs them: a run folder has its own. That
+predictions may depend on chance is allowed to both. A fix
 remembers what it was made from and how that was opened, so for a model
 and its fix they need not be given twice.
 """
@@ -36,7 +37,8 @@ def open_pair(
         model: as `neocog.load` takes it.
         baseline: likewise; None for none.
         opening: of an external model, keyword arguments of `neocog.load`. Of two external models
-            both get them, but for weights.
+            both get them, but for weights, and a network that a factory makes for init: of two
+            networks of libraries with `init="none"`, both have random weights.
         baseline_weights: of the baseline, where both models are external.
         task: of external models.
 
@@ -52,12 +54,13 @@ def open_pair(
             )
         return load(model, **opening, task=task), None
     ours, theirs = _is_run(model), _is_run(baseline)
+    chance = {k: v for k, v in opening.items() if k == "allow_random"}  # of a run folder too
     if ours and theirs:
         if baseline_weights is not None:
             raise _knows(baseline)
-        return load(model, **opening, task=task), load(baseline)
+        return load(model, **opening, task=task), load(baseline, **chance)
     if ours:
-        first = load(model)
+        first = load(model, **chance)
         if baseline_weights is not None:
             if "weights" in opening:
                 raise UsageError(
@@ -69,7 +72,7 @@ def open_pair(
     if theirs:
         if baseline_weights is not None:
             raise _knows(baseline)
-        second = load(baseline)
+        second = load(baseline, **chance)
         return load(model, **_options_of(second, model, opening), task=task), second
     library = baseline.partition(":")[0] in LIBRARIES  # others have no weights to be initialized
     own = ("weights",) if library else ("weights", "init")

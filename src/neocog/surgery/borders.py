@@ -20,6 +20,7 @@ __all__ = [
     "OperatorChanges",
     "extra_samples",
     "is_pad",
+    "only_pads",
     "wraps",
     "wraps_pads",
 ]

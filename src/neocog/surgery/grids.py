@@ -22,7 +22,7 @@ from neocog.graph.ops import name_of
 from neocog.layers.windows import TakeWindows
 from neocog.surgery.axes import blocks, joined, paired, permuted, stacked, summed
 from neocog.surgery.graph import Traced, shape_of
-from neocog.surgery.window import NodeWindow, called, label, window_of
+from neocog.surgery.window import NodeWindow, arguments, called, label, window_of
 
 __all__ = ["GridLayout", "SampleGrids", "Sampler", "grids_of"]
 
@@ -284,7 +284,7 @@ class _Walk:
         if set(layout.axes) <= summed(node, len(sizes)):
             return None
         space = [sizes[a] for a in layout.axes]
-        if disguise := _DISGUISED.get(self._name(node)):
+        if disguise := self._disguise(node, layout.axes, len(sizes)):
             return self._note(node, unknown, None, f"it is written as {disguise}", disguise)
         # Rows and columns cut into blocks: (…, h/s, s, w/s, s).
         parts = len(shape) - len(sizes)
@@ -300,6 +300,16 @@ class _Walk:
             )
             return None
         return unknown
+
+    def _disguise(self, node: fx.Node, axes: tuple[int, ...], dimensions: int) -> str:
+        """What a node that may downsample is written as; "" for others."""
+        if node.op != "call_method" or node.target != "unfold":
+            return _DISGUISED.get(self._name(node), "")
+        given = arguments(node, ("input", "dimension", "size", "step"))
+        axis, step = given.get("dimension"), given.get("step")
+        if not isinstance(axis, int) or not isinstance(step, int) or step < 2:
+            return ""
+        return "windows moved into a new axis" if axis % dimensions in axes else ""
 
     def _name(self, node: fx.Node) -> str:
         return name_of(called(node, self.root))

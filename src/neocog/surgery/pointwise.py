@@ -14,6 +14,8 @@ _NAMES = {name.replace("_", "") for name in ACTIVATIONS} | {
     *("batchnorm", "batchnorm1d", "batchnorm2d", "syncbatchnorm"),
     *("dropout", "dropout1d", "dropout2d", "identity", "clamp", "contiguous"),
 }
+_CHANNELWISE = {"batchnorm", "batchnorm1d", "batchnorm2d", "syncbatchnorm", "prelu"}
+"""Those whose further operands have one value a channel; of others they may be a map."""
 
 
 def behind(node: fx.Node, root: nn.Module) -> fx.Node:
@@ -32,4 +34,7 @@ def behind(node: fx.Node, root: nn.Module) -> fx.Node:
 def _is_pointwise(node: fx.Node, root: nn.Module) -> bool:
     """Whether a node is a norm, an activation or a dropout of PyTorch."""
     what = called(node, root)
-    return isinstance(what, NormByMode) or name_of(what) in _NAMES
+    name = name_of(what)
+    if len(node.all_input_nodes) > 1 and name not in _CHANNELWISE:
+        return False  # such as a bound of clamp that is a map of the strided size
+    return isinstance(what, NormByMode) or name in _NAMES

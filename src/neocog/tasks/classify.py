@@ -236,7 +236,7 @@ class Evaluation(Result):
                     note="mean gap between confidence and accuracy, 15 bins",
                 ),
                 Map(
-                    title="confusion",
+                    title="confusion matrix",
                     values=np.array(self.confusion),
                     rows=self.classes,
                     columns=self.classes,

@@ -7,14 +7,14 @@ from typing import Any, Unpack
 from neocog.models.declared import ModelOptions
 from neocog.models.model import AnyModel
 from neocog.tasks.classify import Evaluation
-from neocog.verbs.opened import opened, spelled_out
+from neocog.verbs.opened import opened, with_model_options
 from neocog.verbs.probe import Probe
 from neocog.verbs.probe import probe as measured
 
 __all__ = ["evaluate"]
 
 
-@spelled_out
+@with_model_options
 def evaluate(
     model: AnyModel,
     data: Any,

@@ -23,7 +23,7 @@ from neocog.store.exported import save_exported
 from neocog.store.onnx_file import save_onnx
 from neocog.store.weights import load_weights
 from neocog.targets import target_file, write_bytes
-from neocog.verbs.opened import spelled_out
+from neocog.verbs.opened import with_model_options
 
 __all__ = ["FORMATS", "Export", "export"]
 
@@ -52,7 +52,7 @@ class Export(Jsonable):
     max_abs_difference: float
 
 
-@spelled_out
+@with_model_options
 def export(
     model: AnyModel,
     out: StrPath | None = None,

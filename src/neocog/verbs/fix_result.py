@@ -176,7 +176,7 @@ class Fixed(Result):
             return ""
         why = f"{self.reason[:1].upper()}{self.reason[1:]}."
         if self.kept == "fixed":
-            return f"It is kept, as --keep fixed says. {why}"
+            return f"It is kept on request. {why}"
         return f"The original model is kept; these are figures of the best candidate. {why}"
 
     def sections(self) -> list[Section]:
@@ -193,7 +193,7 @@ class Fixed(Result):
         one = self.accuracy[1] > 0 or (compared is not None and compared.difference_ci[0] > 0)
         nothing = f"Nothing got better{' on the whole' if one else ''}"  # one of the two did
         if self.kept == "fixed":
-            return f"{nothing}, and it is kept, as --keep fixed says: {figures}; {self.reason}."
+            return f"{nothing}, and it is kept on request: {figures}; {self.reason}."
         return (
             f"{nothing}, so the original model is kept. The best candidate: {figures}; "
             f"{self.reason}."
@@ -414,10 +414,11 @@ def how_chosen(improved: FinetuneSearch, *, validated: int, seen: bool | None) -
         )
         out.append(f"{early}: {improved.stopped}")
     at = f" at step {improved.best.step:,}" if improved.best.step else ""
+    higher = any(v["fidelity"] > improved.best.score.fidelity for v in improved.validations)
     out.append(
         f"of {_count(len(improved.validations), 'state')} the {improved.best.what} one{at} was "
-        "chosen on "
-        f"{_count(validated, 'validation sample')}"
+        f"chosen on {_count(validated, 'validation sample')}"
+        + (" (the latest of the fine-tune within one standard error of the best)" if higher else "")
     )
     if seen:
         out.append(

@@ -177,7 +177,7 @@ def sections(of: DataSymmetries) -> list[Section]:
                 x_label="rotation (degrees)",
                 y_label="against none",
                 note="How probable the network finds so much more rotation than was applied, "
-                "against what was applied: 1 where nobody can tell.",
+                "against what was applied: 1 where it cannot be determined.",
             ),
             Bars(
                 title="Mirror images in the data",

@@ -65,7 +65,7 @@ class SafeAmount(Jsonable):
 
     @property
     def kept(self) -> float | None:
-        """Largest amount up to which no class is confused; None where nobody could judge."""
+        """Largest amount up to which no class is confused; None where it cannot be determined."""
         return self.measured.kept if self.judged else None
 
     @property

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from torch import nn
 
@@ -19,19 +20,32 @@ from neocog.models.scoring import space_axes
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.load import load
 
-__all__ = ["opened", "spelled_out"]
+__all__ = ["opened", "with_model_options"]
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 
-def spelled_out(verb: Verb) -> Verb:
-    """A verb that takes `ModelOptions`, whose signature names each of them, as that of `load`."""
+def with_model_options(verb: Verb) -> Verb:
+    """A verb that takes `ModelOptions`, whose signature names each of them, as that of `load`.
+
+    A keyword that is none of them is a TypeError that names it and the verb, whatever its value.
+    """
     signature = inspect.signature(verb)
     own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
     known = inspect.signature(load).parameters
     named = [known[name] for name in ModelOptions.__annotations__]
-    vars(verb)["__signature__"] = signature.replace(parameters=[*own, *named])
-    return verb
+    signature = signature.replace(parameters=[*own, *named])
+
+    @functools.wraps(verb)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError as e:
+            raise TypeError(f"{verb.__name__}() {e}") from None
+        return verb(*args, **kwargs)
+
+    vars(checked)["__signature__"] = signature
+    return cast(Verb, checked)
 
 
 def opened(

@@ -6,12 +6,12 @@ from typing import Any, Unpack
 
 from neocog.models.declared import ModelOptions
 from neocog.models.model import AnyModel, Prediction
-from neocog.verbs.opened import opened, spelled_out
+from neocog.verbs.opened import opened, with_model_options
 
 __all__ = ["predict"]
 
 
-@spelled_out
+@with_model_options
 def predict(
     model: AnyModel,
     paths: Any,
