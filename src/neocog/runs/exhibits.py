@@ -179,7 +179,7 @@ def _confusion_and_worst(
     experiment: Experiment, score: Evaluation, outputs: SplitOutputs
 ) -> tuple[Exhibit, ...]:
     confusion = Map(
-        title="confusion",
+        title="confusion matrix",
         values=np.array(score.confusion),
         rows=[printable(c) for c in score.classes],
         columns=[printable(c) for c in score.classes],
