@@ -35,6 +35,8 @@ def _is_pointwise(node: fx.Node, root: nn.Module) -> bool:
     """Whether a node is a norm, an activation or a dropout of PyTorch."""
     what = called(node, root)
     name = name_of(what)
+    if isinstance(what, NormByMode):
+        return True
     if len(node.all_input_nodes) > 1 and name not in _CHANNELWISE:
         return False  # such as a bound of clamp that is a map of the strided size
-    return isinstance(what, NormByMode) or name in _NAMES
+    return name in _NAMES
