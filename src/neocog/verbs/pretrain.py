@@ -12,11 +12,10 @@ from typing import Any
 from neocog.errors import UsageError
 from neocog.models.model import Model
 from neocog.runs.claim import claimed
-from neocog.runs.initial import network_of
 from neocog.runs.recipe import Recipe
 from neocog.training.machine import check_device
 from neocog.training.optimize import OptimizerConfig, ScheduleConfig
-from neocog.verbs.train import finish, free_folder, settle
+from neocog.verbs.train import finish, free_folder, settle, with_network
 from neocog.verbs.watch import Progress
 
 __all__ = ["pretrain"]
@@ -89,12 +88,8 @@ def pretrain(
     }
     keys = dict(settings or {}) | {k: v for k, v in direct.items() if v is not None}
     if (start := str(keys.get("model.init") or "")) == "none":
-        keys["model.init"] = ""
-    elif start and "model.name" not in keys and (network := network_of(start)) is not None:
-        keys = {
-            "model.name": network.name,
-            **{f"model.{k}": v for k, v in network.options.items()},
-        } | keys
+        keys["model.init"] = start = ""
+    keys = with_network(keys, start)
     recipe = settle(data, keys, suited_recipe())
     recipe = replace(recipe, provenance=replace(recipe.provenance, command="pretrain"))
     check_device(recipe.machine.device)

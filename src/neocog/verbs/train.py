@@ -42,6 +42,7 @@ __all__ = [
     "settle",
     "spread",
     "train",
+    "with_network",
 ]
 
 StrPath = str | os.PathLike[str]
@@ -235,9 +236,7 @@ def by_the_data(keys: Mapping[str, Any]) -> dict[str, Any]:
         out.pop("model.init", None)
     elif start and _few_labels(given) and is_pretrained(start):
         given.setdefault("transfer.freeze", "")
-    if start and "model.name" not in given and (network := network_of(start)) is not None:
-        options = {f"model.{k}": v for k, v in network.options.items()}
-        given = {"model.name": network.name, **options, **given}
+    given = with_network(given, start)
     if start == IMAGENET and not _semi(given):  # unlabeled images train all layers
         given.setdefault("transfer.freeze", "")
     return out | given
@@ -250,6 +249,20 @@ def _few_labels(keys: Mapping[str, Any]) -> bool:
 def _semi(keys: Mapping[str, Any]) -> bool:
     """Whether unlabeled images are to be trained on."""
     return str(keys.get("labels.semi", "none")) != "none"
+
+
+def with_network(keys: Mapping[str, Any], start: str) -> dict[str, Any]:
+    """Keys with the network that initial weights are of, where none is named.
+
+    Args:
+        keys: of a recipe, dotted.
+        start: the initial weights; "" for random ones.
+    """
+    network = network_of(start) if start and "model.name" not in keys else None
+    if network is None:
+        return dict(keys)
+    options = {f"model.{k}": v for k, v in network.options.items()}
+    return {"model.name": network.name, **options, **keys}
 
 
 def settle(data: StrPath | None, keys: Mapping[str, Any], recipe: Recipe) -> Recipe:

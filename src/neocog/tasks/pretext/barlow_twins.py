@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from neocog.tasks.pretext.method import Encoder, PretextMethod, embed_mlp, views_of
+from neocog.tasks.pretext.method import ProjectedMethod, embed_mlp, views_of
 
 __all__ = ["BarlowTwins", "barlow_twins"]
 
@@ -35,7 +35,7 @@ def barlow_twins(z: Tensor, redundancy: float = REDUNDANCY) -> Tensor:
     return (1 - diagonal).square().sum() + redundancy * beside
 
 
-class BarlowTwins(PretextMethod):
+class BarlowTwins(ProjectedMethod):
     """Redundancy reduction.
 
     Args:
@@ -45,15 +45,6 @@ class BarlowTwins(PretextMethod):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.head = embed_mlp(width, 2 * max(256, width), 512)
-
-    def forward(self, encoder: Encoder, x: Tensor) -> Tensor:
-        """Embeddings, (2B, D)."""
-        return self.embed(encoder(x))
-
-    def embed(self, features: Tensor) -> Tensor:
-        """Through the projection head."""
-        z: Tensor = self.head(features)
-        return z
 
     def loss(self, output: Tensor) -> Tensor:
         """Of the cross-correlation matrix."""

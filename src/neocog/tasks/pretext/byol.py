@@ -11,13 +11,13 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from neocog.tasks.pretext.method import Encoder, PretextMethod, embed_mlp
+from neocog.tasks.pretext.method import Encoder, ProjectedMethod, embed_mlp
 from neocog.tasks.pretext.simsiam import negative_cosine
 
 __all__ = ["BYOL"]
 
 
-class BYOL(PretextMethod):
+class BYOL(ProjectedMethod):
     """Self-distillation with a slow copy.
 
     Args:
@@ -62,11 +62,6 @@ class BYOL(PretextMethod):
         ):
             slow.lerp_(now.detach(), 1 - decay)
         self.steps += 1
-
-    def embed(self, features: Tensor) -> Tensor:
-        """Through the projection head."""
-        z: Tensor = self.head(features)
-        return z
 
     def loss(self, output: tuple[Tensor, Tensor]) -> Tensor:
         """Negative cosine similarity of each prediction and the other view's target."""

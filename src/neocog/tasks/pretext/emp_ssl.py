@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from neocog.tasks.pretext.method import Encoder, PretextMethod, embed_mlp, views_of
+from neocog.tasks.pretext.method import ProjectedMethod, embed_mlp, views_of
 
 __all__ = ["MultiCrop", "coding_rate", "emp_ssl"]
 
@@ -50,7 +50,7 @@ def emp_ssl(z: Tensor) -> Tensor:
     return -rate / z.shape[-1] - INVARIANCE / z.shape[-1] * agreement
 
 
-class MultiCrop(PretextMethod):
+class MultiCrop(ProjectedMethod):
     """Multi-crop with patches.
 
     Args:
@@ -62,15 +62,6 @@ class MultiCrop(PretextMethod):
         super().__init__()
         self.views = views
         self.head = embed_mlp(width, max(256, width), 128)
-
-    def forward(self, encoder: Encoder, x: Tensor) -> Tensor:
-        """Embeddings, (V·B, D)."""
-        return self.embed(encoder(x))
-
-    def embed(self, features: Tensor) -> Tensor:
-        """Through the projection head."""
-        z: Tensor = self.head(features)
-        return z
 
     def loss(self, output: Tensor) -> Tensor:
         """Agreement and coding rate."""

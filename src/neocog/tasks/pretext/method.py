@@ -21,6 +21,7 @@ __all__ = [
     "Pretext",
     "PretextMethod",
     "Pretraining",
+    "ProjectedMethod",
     "embed_mlp",
     "repeated",
     "views_of",
@@ -98,6 +99,24 @@ class PretextMethod(nn.Module, ABC):
         return type(self).embed is not PretextMethod.embed
 
 
+class ProjectedMethod(PretextMethod):
+    """A method whose loss is of embeddings: features that go through a projection head.
+
+    Subclasses set `head`.
+    """
+
+    head: nn.Module
+
+    def forward(self, encoder: Encoder, x: Tensor) -> Any:
+        """Embeddings, (V·B, D)."""
+        return self.embed(encoder(x))
+
+    def embed(self, features: Tensor) -> Tensor:
+        """Through the projection head."""
+        z: Tensor = self.head(features)
+        return z
+
+
 class Pretraining(nn.Module):
     """What is trained: an encoder and the layers of a method.
 
@@ -116,7 +135,7 @@ class Pretraining(nn.Module):
 
 
 class Pretext:
-    """A method as a loop asks for it, see `tasks.task.Task`; labels play no part."""
+    """A method as the training loop calls it, see `tasks.task.Task`; labels play no part."""
 
     targets = ("none", "class")
     paired = False

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from neocog.tasks.pretext.method import Encoder, PretextMethod, embed_mlp
+from neocog.tasks.pretext.method import ProjectedMethod, embed_mlp
 
 __all__ = ["SimCLR", "nt_xent"]
 
@@ -37,7 +37,7 @@ def nt_xent(z: Tensor, temperature: float = 0.5) -> Tensor:
     return F.cross_entropy(similarity, torch.arange(n, device=z.device).roll(n // 2))
 
 
-class SimCLR(PretextMethod):
+class SimCLR(ProjectedMethod):
     """Contrastive learning.
 
     Args:
@@ -49,15 +49,6 @@ class SimCLR(PretextMethod):
         super().__init__()
         self.temperature = temperature
         self.head = embed_mlp(width, max(256, width), 128)
-
-    def forward(self, encoder: Encoder, x: Tensor) -> Tensor:
-        """Embeddings, (2B, D)."""
-        return self.embed(encoder(x))
-
-    def embed(self, features: Tensor) -> Tensor:
-        """Through the projection head."""
-        z: Tensor = self.head(features)
-        return z
 
     def loss(self, output: Tensor) -> Tensor:
         """NT-Xent."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from neocog.tasks.pretext.method import Encoder, PretextMethod, embed_mlp, views_of
+from neocog.tasks.pretext.method import Encoder, ProjectedMethod, embed_mlp, views_of
 
 __all__ = ["FastSiam", "fastsiam", "negative_cosine"]
 
@@ -45,7 +45,7 @@ def fastsiam(p: Tensor, z: Tensor) -> Tensor:
     return sum(losses[1:], losses[0]) / len(z)
 
 
-class FastSiam(PretextMethod):
+class FastSiam(ProjectedMethod):
     """Siamese networks with a stopped gradient.
 
     Args:
@@ -63,11 +63,6 @@ class FastSiam(PretextMethod):
         """Predictions and embeddings, (V·B, D)."""
         z = self.embed(encoder(x))
         return self.predictor(z), z
-
-    def embed(self, features: Tensor) -> Tensor:
-        """Through the projection head."""
-        z: Tensor = self.head(features)
-        return z
 
     def loss(self, output: tuple[Tensor, Tensor]) -> Tensor:
         """Of predictions and means of embeddings."""

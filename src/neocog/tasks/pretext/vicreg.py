@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from neocog.tasks.pretext.method import Encoder, PretextMethod, embed_mlp, views_of
+from neocog.tasks.pretext.method import ProjectedMethod, embed_mlp, views_of
 
 __all__ = ["VICReg", "covariance", "variance", "vicreg"]
 
@@ -67,7 +67,7 @@ def vicreg(z: Tensor) -> Tensor:
     )
 
 
-class VICReg(PretextMethod):
+class VICReg(ProjectedMethod):
     """Variance, invariance, covariance.
 
     Args:
@@ -77,15 +77,6 @@ class VICReg(PretextMethod):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.head = embed_mlp(width, 2 * max(256, width), 512)
-
-    def forward(self, encoder: Encoder, x: Tensor) -> Tensor:
-        """Embeddings, (2B, D)."""
-        return self.embed(encoder(x))
-
-    def embed(self, features: Tensor) -> Tensor:
-        """Through the projection head."""
-        z: Tensor = self.head(features)
-        return z
 
     def loss(self, output: Tensor) -> Tensor:
         """Of the three terms."""

@@ -9,21 +9,21 @@ const page = [...crypto.getRandomValues(new Uint8Array(8))]
   .join("");
 
 async function ask(path, options = {}) {
-  let answer;
+  let response;
   try {
-    answer = await fetch(path, { cache: "no-store", ...options });
+    response = await fetch(path, { cache: "no-store", ...options });
   } catch {
     if (options.signal?.aborted) throw new Refused("superseded", 409);
     throw new Refused("The explorer does not respond; its program may have been stopped.", 0);
   }
-  if (answer.ok) return answer;
-  let message = `The explorer returned status ${answer.status}.`;
+  if (response.ok) return response;
+  let message = `The explorer returned status ${response.status}.`;
   try {
-    message = (await answer.json()).error ?? message;
+    message = (await response.json()).error ?? message;
   } catch {
-    // an answer without a sentence
+    // a response without a sentence
   }
-  throw new Refused(message, answer.status);
+  throw new Refused(message, response.status);
 }
 
 const query = (values) =>
@@ -38,9 +38,9 @@ const post = (path, body, headers = {}) =>
 
 const get = async (path, values = {}, options = {}) => {
   const search = query(values).toString();
-  const answer = await ask(search ? `${path}?${search}` : path, options);
+  const response = await ask(search ? `${path}?${search}` : path, options);
   try {
-    return await answer.json();
+    return await response.json();
   } catch (error) {
     if (options.signal?.aborted) throw new Refused("superseded", 409);
     throw error;
