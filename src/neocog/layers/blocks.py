@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from neocog.errors import UsageError, did_you_mean
 from neocog.layers._cpu.spectral import circular_conv2d, is_cheaper, is_unobserved
+from neocog.layers._cpu.wrapped import is_reusable, wrapped
 from neocog.layers.border import continued
 
 __all__ = [
@@ -153,8 +154,9 @@ class CircularConv2d(nn.Conv2d):
     """`nn.Conv2d` with a fast circular padding.
 
     PyTorch's own turns a channels_last map into a contiguous one and costs about as much as the
-    convolution. Here the memory format is kept, and at inference small maps are convolved in the
-    frequency domain where that is faster (`layers/_cpu/spectral.py`). Values (to rounding),
+    convolution. Here the memory format is kept; at inference small maps are convolved in the
+    frequency domain where that is faster (`layers/_cpu/spectral.py`), and larger ones are padded in
+    memory that is used again (`layers/_cpu/wrapped.py`). Values (to rounding),
     parameters and arguments are the same.
     """
 
@@ -165,8 +167,11 @@ class CircularConv2d(nn.Conv2d):
         if self._is_spectral(x):
             before: tuple[int, int] = self.padding  # type: ignore[assignment]
             return circular_conv2d(x, self.weight, self.bias, before=before)
-        rows, columns = self.padding
-        wide = extend(x, [(rows, rows), (columns, columns)], padding="circular")
+        sides = [(n, n) for n in self.padding]
+        if is_reusable(x, sides, self.weight, self.bias):
+            wide = wrapped(x, sides)
+        else:
+            wide = extend(x, sides, padding="circular")
         return F.conv2d(wide, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
     def _is_spectral(self, x: Tensor) -> bool:

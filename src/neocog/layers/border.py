@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["beside", "continued", "folded"]
+__all__ = ["beside", "continued", "folded", "wrap"]
 
 Sides = Sequence[tuple[int, int]]
 """Samples (before, after) of each axis of space."""
@@ -91,10 +91,14 @@ def _recorded() -> bool:
     return tracing or torch.compiler.is_compiling()
 
 
-def _wrapped(x: Tensor, sides: Sides) -> Tensor:
-    """One copy of the map, and its rim written into it: two thirds of the time of joining parts."""
-    rows, columns = (n + sum(side) for n, side in zip(x.shape[2:], sides, strict=True))
-    out = x.new_empty(x.shape[0], rows, columns, x.shape[1]).permute(0, 3, 1, 2)
+def wrap(x: Tensor, sides: Sides, out: Tensor) -> Tensor:
+    """A map and its circular border, written into memory that is there.
+
+    Args:
+        x: map, each axis of which is as long as its border.
+        sides: (before, after) of each axis.
+        out: what is written and returned, of the size that the sides make.
+    """
     (top, _), (left, _) = sides
     out.narrow(2, top, x.shape[2]).narrow(3, left, x.shape[3]).copy_(x)
     for axis, (before, after) in enumerate(sides, start=2):
@@ -102,6 +106,12 @@ def _wrapped(x: Tensor, sides: Sides) -> Tensor:
         out.narrow(axis, 0, before).copy_(out.narrow(axis, n, before))
         out.narrow(axis, before + n, after).copy_(out.narrow(axis, before, after))
     return out
+
+
+def _wrapped(x: Tensor, sides: Sides) -> Tensor:
+    """One copy of the map, and its rim written into it: two thirds of the time of joining parts."""
+    rows, columns = (n + sum(side) for n, side in zip(x.shape[2:], sides, strict=True))
+    return wrap(x, sides, x.new_empty(x.shape[0], rows, columns, x.shape[1]).permute(0, 3, 1, 2))
 
 
 def _sources(n: int, side: tuple[int, int], mode: str, like: Tensor) -> list[Tensor]:
