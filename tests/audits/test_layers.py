@@ -11,9 +11,13 @@ from neocog.audits.layers import layer_errors
 from neocog.data.samples import Samples
 from neocog.errors import UsageError
 from neocog.layers.blocks import conv
+from neocog.layers.fieldwise import FieldActivation, FieldNorm2d, FourierActivation, InvariantPool
 from neocog.layers.polyphase import PolyphaseDown
+from neocog.layers.steerable import SteerableConv2d
 from neocog.models.exact import ExactModel
 from neocog.surgery.replace import replace
+from neocog.symmetry.fields import irrep_field, regular_field, trivial_field
+from neocog.symmetry.groups import group_of
 
 
 def noise(n: int = 8, size: int = 16) -> Samples:
@@ -167,6 +171,35 @@ def test_E8_the_declared_field_is_asked_how_channels_turn() -> None:
     assert lifting.local_rotation < 1e-6
     assert plain.rotation_error > 0.3
     assert plain.local_rotation > 0.3
+
+
+@pytest.mark.parametrize("name", ["c4", "c8", "d4", "so2"])
+def test_E6_layers_with_fields_are_measured_with_their_own_action(name: str) -> None:
+    group, count = group_of(name), 2
+    field = irrep_field(group, {0: 2, 1: 2}) if name == "so2" else regular_field(group, count)
+    activation = FourierActivation(field) if name == "so2" else FieldActivation(field)
+    parts = (
+        SteerableConv2d(trivial_field(group, 1), field, kernel_size=3),
+        FieldNorm2d(field),
+        activation,
+        SteerableConv2d(field, field, kernel_size=3),
+        InvariantPool(field),
+    )
+    measured = errors(*parts)
+    for e in measured.values():
+        assert e.rotation_error < 1e-5  # float32 rounding through five layers
+        assert e.local_rotation is None or e.local_rotation < 1e-5
+    assert sum(e.local_rotation is not None for e in measured.values()) >= 4
+    # Their channels turn: without the declaration they would be judged broken.
+    assert errors(parts[0].to_plain(), *parts[1:])["0"].rotation_error > 0.1
+
+
+def test_a_field_without_quarter_turns_is_not_measured_under_them() -> None:
+    c3 = group_of("c3")
+    lift = SteerableConv2d(trivial_field(c3, 1), regular_field(c3, 2), kernel_size=5)
+    e = errors(lift, InvariantPool(regular_field(c3, 2)))
+    assert e["0"].rotation_error is e["0"].local_rotation is None
+    assert e["1"].rotation_error is not None
 
 
 def test_vectors_have_no_places() -> None:

@@ -102,6 +102,8 @@ def test_each_sample_has_its_own_motion() -> None:
         each = [field.act(x[i : i + 1], angles[i : i + 1]) for i in range(3)]
         assert torch.equal(field.act(x, angles), torch.cat(each))
         assert torch.equal(field.act(x[:, :, 0, 0], angles), torch.cat(each)[:, :, 0, 0])
+        both = field.act(torch.cat((x, 2 * x), 1), angles)
+        assert torch.equal(both, torch.cat((torch.cat(each), 2 * torch.cat(each)), 1))
 
 
 def test_the_generator_of_irreps_is_the_derivative() -> None:

@@ -39,7 +39,7 @@ from neocog.layers.subsample import Windows
 from neocog.layers.windows import TakeWindows
 from neocog.models.exact import AnySamples, Measurable, measured
 from neocog.stats import interval
-from neocog.symmetry.fields import FeatureField, field_of
+from neocog.symmetry.fields import FeatureField, FieldType, field_of
 from neocog.symmetry.motion import Jump, QuarterTurn, Translation
 from neocog.symmetry.residual import best_fit, near_border, norms
 
@@ -315,15 +315,20 @@ class _TurnedPair:
         self.sums, self.turn = sums, turn
 
     def __call__(self, name: str, m: nn.Module, inner: Tensor | None, out: Tensor) -> None:
-        if name not in self.sums or not _turns(out):
+        if name not in self.sums or not _turns(out) or not self.fits(out, field_of(m)):
             return
         sums = self.sums[name]
         still, moved = out.chunk(2)
         expected = self.turned(still, field_of(m))
         sums.turn.append(norms(expected - moved, still))
-        if inner is not None and _turns(inner):
+        if inner is not None and _turns(inner) and self.fits(inner, field_of(m, "input")):
             again = m(self.turned(inner[: len(still)], field_of(m, "input")).clone())
             sums.local_turn.append(norms(expected - again, still))
+
+    def fits(self, x: Tensor, field: FeatureField) -> bool:
+        """Whether the field of a layer has quarter turns, and as many channels as its map."""
+        channels = field.channels if isinstance(field, FieldType) else x.shape[1]
+        return channels == x.shape[1] and field.holds(*self.turn.linear[:1])
 
     def turned(self, x: Tensor, field: FeatureField) -> Tensor:
         return self.turn(x, field=field) if x.ndim == 4 else self.turn.mix(x, field)

@@ -12,17 +12,29 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from neocog.layers.aligned import aligned_window
     from neocog.layers.blocks import CircularConv2d
     from neocog.layers.blur import BlurPool as BlurPool1d
     from neocog.layers.blur import BlurPool as BlurPool2d
     from neocog.layers.blur import MaxBlurPool as MaxBlurPool1d
     from neocog.layers.blur import MaxBlurPool as MaxBlurPool2d
+    from neocog.layers.fieldwise import (
+        FieldActivation,
+        FieldDropout,
+        FieldNorm2d,
+        FourierActivation,
+        GatedActivation,
+        InvariantPool,
+        NormReLU,
+        Restriction,
+    )
     from neocog.layers.local import LocallyConnected2d
     from neocog.layers.lowpass import AliasFreeActivation
     from neocog.layers.lowpass import IdealDown as IdealDown1d
     from neocog.layers.lowpass import IdealDown as IdealDown2d
     from neocog.layers.normalize import LocalResponseNorm
     from neocog.layers.partial import PartialConv2d
+    from neocog.layers.plain import to_plain
     from neocog.layers.pnorm import PNormPool as PNormPool1d
     from neocog.layers.pnorm import PNormPool as PNormPool2d
     from neocog.layers.polyphase import ChoosePhase, LearnedChoice
@@ -30,6 +42,7 @@ if TYPE_CHECKING:
     from neocog.layers.polyphase import PolyphaseDown as PolyphaseDown2d
     from neocog.layers.polyphase import PolyphaseUp as PolyphaseUp1d
     from neocog.layers.polyphase import PolyphaseUp as PolyphaseUp2d
+    from neocog.layers.steerable import SteerableConv2d
 
 __all__ = [
     "AliasFreeActivation",
@@ -37,13 +50,20 @@ __all__ = [
     "BlurPool2d",
     "ChoosePhase",
     "CircularConv2d",
+    "FieldActivation",
+    "FieldDropout",
+    "FieldNorm2d",
+    "FourierActivation",
+    "GatedActivation",
     "IdealDown1d",
     "IdealDown2d",
+    "InvariantPool",
     "LearnedChoice",
     "LocalResponseNorm",
     "LocallyConnected2d",
     "MaxBlurPool1d",
     "MaxBlurPool2d",
+    "NormReLU",
     "PNormPool1d",
     "PNormPool2d",
     "PartialConv2d",
@@ -51,17 +71,28 @@ __all__ = [
     "PolyphaseDown2d",
     "PolyphaseUp1d",
     "PolyphaseUp2d",
+    "Restriction",
+    "SteerableConv2d",
+    "aligned_window",
+    "to_plain",
 ]
 
 _MODULES = {
+    "aligned": ("aligned_window",),
     "blocks": ("CircularConv2d",),
     "blur": ("BlurPool", "MaxBlurPool"),
+    "fieldwise": (
+        *("FieldActivation", "FieldDropout", "FieldNorm2d", "FourierActivation"),
+        *("GatedActivation", "InvariantPool", "NormReLU", "Restriction"),
+    ),
     "local": ("LocallyConnected2d",),
     "lowpass": ("AliasFreeActivation", "IdealDown"),
     "normalize": ("LocalResponseNorm",),
     "partial": ("PartialConv2d",),
+    "plain": ("to_plain",),
     "pnorm": ("PNormPool",),
     "polyphase": ("ChoosePhase", "LearnedChoice", "PolyphaseDown", "PolyphaseUp"),
+    "steerable": ("SteerableConv2d",),
 }
 
 

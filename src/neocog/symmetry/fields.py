@@ -17,11 +17,10 @@ representations, each as often as it occurs; its channels stand field by field:
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -105,7 +104,8 @@ SCALAR = ScalarField()
 """The field of images, and of every layer that declares no other."""
 
 
-class FieldPart(NamedTuple):
+@dataclass(frozen=True)
+class FieldPart:
     """Fields of one kind among the channels of a `FieldType`."""
 
     kind: Representation
@@ -175,24 +175,31 @@ class FieldType(FeatureField):
         return FieldType(self.group, self.kinds + other.kinds)
 
     @property
+    def scalar(self) -> bool:
+        """Whether all fields are trivial: no motion mixes them, in the group or not."""
+        return all(kind.kind == "trivial" for kind, _ in self.kinds)
+
+    @property
     def continuous(self) -> bool:
         """Whether it has all rotations."""
-        return self.group.continuous
+        return self.group.continuous or self.scalar
 
     def holds(self, angle: Tensor, *, mirrored: bool = False) -> bool:
-        """Whether the group has these motions.
+        """Whether the group has these motions, or none of them mixes these fields.
 
         Example:
             >>> regular_field(Group(6), 1).holds(torch.tensor([90.0]))
             False
         """
-        return all(self.group.holds(a, mirrored=mirrored) for a in angle.unique().tolist())
+        return self.scalar or all(
+            self.group.holds(a, mirrored=mirrored) for a in set(angle.tolist())
+        )
 
     def act(self, maps: Tensor, angle: Tensor, *, mirrored: bool = False) -> Tensor:
         """ρ(g) maps: mixes the channels at each position and moves nothing.
 
         Args:
-            maps: (B, C, *S), or vectors (B, C).
+            maps: (B, C, *S), or vectors (B, C); several maps of this type may be side by side.
             angle: of the rotation, in degrees counterclockwise, (B,), or (1,) for all.
             mirrored: whether left and right are exchanged before the rotation.
 
@@ -204,11 +211,18 @@ class FieldType(FeatureField):
             >>> four.act(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), torch.tensor([90.0]))
             tensor([[4., 1., 2., 3.]])
         """
+        copies = maps.shape[1] // self.channels
+        if copies > 1 and maps.shape[1] == copies * self.channels:
+            each = maps.reshape(-1, self.channels, *maps.shape[2:])
+            angles = angle if len(angle) == 1 else angle.repeat_interleave(copies)
+            return self.act(each, angles, mirrored=mirrored).reshape(maps.shape)
         if maps.shape[1] != self.channels:
             raise UsageError(
                 f"Maps of this field have {self.channels} channels; got {maps.shape[1]}. "
                 "Declare the field that the layer returns."
             )
+        if self.scalar:
+            return maps
         if self.group.continuous:
             return self._turned(maps, angle, mirrored)
         elements = [self.group.index(a, mirrored=mirrored) for a in angle.tolist()]
@@ -250,7 +264,7 @@ class FieldType(FeatureField):
         Raises:
             UsageError: the group has finitely many rotations.
         """
-        if not self.group.continuous:
+        if not self.continuous:
             raise UsageError(
                 f"{self.group.name} has finitely many rotations, so none is infinitesimal. "
                 "Measure quarter turns."
@@ -265,8 +279,10 @@ class FieldType(FeatureField):
 
 def _mixed(maps: Tensor, matrix: Tensor) -> Tensor:
     """Each field of (B, C, *S) by a matrix, (1 or B, size, size)."""
-    fields = maps.unflatten(1, (-1, matrix.shape[-1]))
-    mixed = torch.matmul(matrix[:, None], fields.flatten(3) if fields.ndim > 3 else fields[..., None])
+    fields = maps.reshape(maps.shape[0], -1, matrix.shape[-1], *maps.shape[2:])
+    mixed = torch.matmul(
+        matrix[:, None], fields.flatten(3) if fields.ndim > 3 else fields[..., None]
+    )
     return mixed.reshape(maps.shape)
 
 

@@ -92,8 +92,10 @@ def map_rotation_generator(y: Tensor, field: FeatureField = SCALAR) -> Tensor | 
         field: what its channels mean.
 
     Returns:
-        Like `y`; None for a map that is not square.
+        Like `y`; None for a map that is not square, or whose field has finitely many rotations.
     """
+    if not field.continuous:
+        return None
     if y.ndim != 4 or min(y.shape[2:]) < 2:
         return torch.zeros_like(y) + field.generator(y)
     if y.shape[2] != y.shape[3]:

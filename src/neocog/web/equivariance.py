@@ -130,7 +130,7 @@ class Grids:
 def node_errors(
     reference: Grids, moved: Sequence[Tensor | None], motion: Motion
 ) -> list[float | None]:
-    """The error of each node; None where it does not apply.
+    """The error of each node; None where it does not apply, or its field has no such motion.
 
     Args:
         reference: of the unshifted image.
@@ -141,7 +141,7 @@ def node_errors(
     size = reference.network.size
     transformation = motion.transformation(len(size))
     for grid in reference.grids:
-        if any(moved[id] is None for id in grid.nodes):
+        if any(moved[id] is None for id in grid.nodes) or not _holds(grid.field, transformation):
             continue
         parts = reference.side_by_side(grid.nodes, moved)
         space, channels = grid.maps.shape[2:], sum(p.shape[1] for p in parts)
@@ -154,7 +154,9 @@ def node_errors(
             errors[id] = error
     for id in reference.vectors:
         a, b = reference.values[id], moved[id]
-        if a is not None and b is not None and a.shape == b.shape:
+        if a is None or b is None or not _holds(reference.field(id), transformation):
+            continue
+        if a.shape == b.shape:
             wrong = transformation.mix(a, reference.field(id)) - b
             errors[id] = _ratio(float(wrong.float().norm()), float(a.float().norm()))
     return errors
@@ -173,6 +175,8 @@ def node_baselines(reference: Grids, motion: Motion) -> list[float | None]:
     if transformation.exact:
         return baselines
     for grid in reference.grids:
+        if not _holds(grid.field, transformation):
+            continue
         maps, owner = grid.maps[:, grid.few], grid.owner[grid.few]
         expected = transformation(maps, grid.jump, grid.field)
         wrong = transformation.inverse.round_trip(expected, grid.jump) - expected
@@ -208,6 +212,12 @@ def _ratios(
     ratio = torch.where(measurable, least / base.clamp(min=_TINY), torch.inf)
     ratio[(grid.whole <= _TINY) & (least <= _TINY)] = 0.0
     return [r if math.isfinite(r) else None for r in ratio.tolist()]
+
+
+def _holds(field: FeatureField, motion: Transformation) -> bool:
+    """Whether it is known how a motion mixes the channels of a field."""
+    angle, mirrored = motion.linear
+    return field.holds(angle, mirrored=mirrored)
 
 
 def _norms(maps: Tensor, owner: Tensor, count: int) -> Tensor:
