@@ -165,3 +165,18 @@ def test_fields_that_no_kernel_joins_are_refused() -> None:
         SteerableConv2d(trivial_field(so2, 1), irrep_field(so2, {0: 1, 7: 1}), kernel_size=3)
     with pytest.raises(UsageError, match="needs an odd kernel; got 4×4"):
         SteerableConv2d(trivial_field(c4, 1), trivial_field(c4, 1), kernel_size=4)
+
+
+def test_a_kept_kernel_follows_its_weights_and_takes_gradients() -> None:
+    field = regular("c4", 2)
+    layer = SteerableConv2d(field, field, kernel_size=3).eval().requires_grad_(requires_grad=False)
+    x = maps(field).float()
+    with torch.inference_mode():
+        before = layer(x)
+    layer.weight.data.mul_(2)  # a write that PyTorch does not count
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x), 2 * before)
+    x = x.requires_grad_()
+    layer(x).sum().backward()  # through the kernel that was kept
+    assert x.grad is not None
+    assert x.grad.abs().sum() > 0

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -101,6 +102,29 @@ def steerable_bias(bias: Float[Tensor, " N"], field: FieldType) -> Float[Tensor,
     return torch.cat(parts)
 
 
+@dataclass(frozen=True)
+class _State:
+    """What a weight was when a kernel was made of it.
+
+    On a processor its values, since PyTorch does not count writes through `.data`; elsewhere, where
+    comparing values would wait for the device, its memory and the writes that are counted.
+    """
+
+    values: Tensor | None
+    memory: tuple[object, ...]
+
+    @staticmethod
+    def of(weight: Tensor) -> _State:
+        values = weight.detach().clone() if weight.device.type == "cpu" else None
+        return _State(values, (weight.data_ptr(), weight._version, weight.dtype, weight.device))
+
+
+def _same(state: _State, weight: Tensor) -> bool:
+    if state.values is None or weight.device.type != "cpu":
+        return state.memory == _State.of(weight).memory
+    return state.values.dtype == weight.dtype and torch.equal(state.values, weight)
+
+
 class SteerableConv2d(nn.Module):
     """A convolution between two types of fields of one group.
 
@@ -164,7 +188,7 @@ class SteerableConv2d(nn.Module):
         self._check_joined(outs, ins)
         scalars = sum(p.count for p in outs if p.kind.permutes)
         self.bias = nn.Parameter(torch.empty(scalars)) if bias and scalars else None
-        self._kept: tuple[object, Tensor] | None = None
+        self._kept: tuple[list[_State], Tensor] | None = None
         self.reset_parameters()
 
     def _check_joined(self, outs: Sequence[Any], ins: Sequence[Any]) -> None:
@@ -198,19 +222,20 @@ class SteerableConv2d(nn.Module):
             return steerable_kernel(weights, self.spaces, like)
 
     def _kernel(self) -> Tensor:
-        """The kernel, kept from call to call while it cannot have changed."""
+        """The kernel, kept from call to call while its weights are what they were."""
         weights = [self.get_parameter(name) for name in self.names.values()]
         trained = torch.is_grad_enabled() and any(w.requires_grad for w in weights)
         plain = all(type(w) is nn.Parameter and not w.is_inference() for w in weights)
         if self.training or trained or not plain or torch.compiler.is_compiling():
             self._kept = None
             return self.kernel()
-        key = tuple((w.data_ptr(), w._version, w.dtype, w.device) for w in weights)
-        if self._kept is None or self._kept[0] != key:
-            kernel = self.kernel().contiguous()
-            if type(kernel) is not Tensor or kernel.is_meta:
-                return kernel
-            self._kept = (key, kernel)
+        if self._kept is None or not all(map(_same, self._kept[0], weights)):
+            # Outside of inference mode: a gradient for the input may need this kernel later.
+            with torch.inference_mode(mode=False), torch.no_grad():
+                kernel = self.kernel().contiguous()
+                if type(kernel) is not Tensor or kernel.is_meta:
+                    return kernel
+                self._kept = ([_State.of(w) for w in weights], kernel)
         return self._kept[1]
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
