@@ -80,6 +80,8 @@ class Experiment:
         notes: notes for the user.
         labeled: the data with its labels, where training goes without them.
         unlabeled: training images without a label, where labels are few.
+        open_choices: of `augment` and `precision`, those that the recipe left open and that suit
+            frozen features now: a fine-tune may choose others.
     """
 
     recipe: Recipe
@@ -91,6 +93,7 @@ class Experiment:
     notes: list[str]
     labeled: Source | None = None
     unlabeled: Split | None = None
+    open_choices: frozenset[str] = frozenset()
 
     @property
     def machine(self) -> Machine:
@@ -222,6 +225,7 @@ def prepare(
     spec = _spec(source, recipe, taken)
     if resumed is not None:
         spec = replace(spec, input=replace(spec.input, mean=resumed.mean, std=resumed.std))
+    open_choices = _open_choices(recipe)
     if recipe.augment is None:
         signal = spec.input
         suits = suited if recipe.pretrain is None else suited_views
@@ -260,7 +264,15 @@ def prepare(
         notes=notes,
         labeled=labeled,
         unlabeled=few.unlabeled if few is not None else None,
+        open_choices=open_choices,
     )
+
+
+def _open_choices(recipe: Recipe) -> frozenset[str]:
+    if recipe.transfer is None:
+        return frozenset()
+    empty = {"augment": recipe.augment is None, "precision": not recipe.machine.precision}
+    return frozenset(name for name, is_open in empty.items() if is_open)
 
 
 def _check_transfer(recipe: Recipe) -> None:
@@ -286,7 +298,7 @@ def _steps(recipe: Recipe, train: Split) -> float:
 
 
 def _plain(choice: MachineConfig) -> Machine:
-    """What was chosen, and float32 for features and short trainings, without measuring."""
+    """What was chosen, and float32 for features, without measuring."""
     number = choice.threads or torch.get_num_threads()
     chosen = {k: v for k, v in vars(choice).items() if v}
     return Machine(**{**chosen, "device": choice.device or best_device(), "threads": number})

@@ -144,6 +144,7 @@ def _key(device: str, recipe: Recipe) -> str:
     gpu = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
     network = json.dumps([recipe.model.name, dict(recipe.model.options)], sort_keys=True)
     shape = str((recipe.train.batch_size, recipe.data.size, recipe.data.channels))
+    shape += f" {recipe.transfer.freeze}" if recipe.transfer is not None else ""
     threads = str(torch.get_num_threads())
     return "|".join(
         (torch.__version__, platform.node(), _processor(), threads, gpu, network, shape)

@@ -27,6 +27,7 @@ from neocog.runs.claim import Claim
 from neocog.runs.events import Epoch, Event, Finished, Started
 from neocog.runs.experiment import Experiment
 from neocog.runs.features import Backbone, backbone_of, features_of, kept_features
+from neocog.runs.finetune_choices import suited_to_passes, with_fastest_precision
 from neocog.runs.progress import card
 from neocog.runs.recipe import Recipe, TransferConfig
 from neocog.runs.speed import speed
@@ -123,18 +124,18 @@ class HeadFit:
         config = self.config
         train = self.experiment.recipe.train
         images = len(self.experiment.source.splits["train"])
-        if config.freeze == "all" or train.plan or (train.epochs and config.freeze):
+        if config.freeze == "all" or train.plan:
             return self, ()
         if not config.freeze and not (train.epochs or budget.seconds) and images < MANY:
             return self._with("all"), ()
         judged = len(self.experiment.source.splits.get("val", ()))
         if not (config.freeze or train.epochs or judged):
             return self._with("all"), (UNJUDGED,)
-        opened = self._with(config.freeze or "none")
-        if train.epochs:
-            return opened, ()
-        experiment = opened.unfrozen()
         limit = budget.measuring / 2 if budget.seconds else MEASURING
+        opened = self._with(config.freeze or "none").at_best_speed(limit)
+        if train.epochs:
+            return opened.seen(train.epochs), ()
+        experiment = opened.unfrozen()
         budget.step, budget.prediction = speed(experiment, seconds=limit)
         epoch = budget.step * experiment.steps_per_epoch
         left = budget.left() if budget.seconds else UNASKED - budget.spent()
@@ -142,7 +143,8 @@ class HeadFit:
             return opened._with(config.freeze, epochs=EPOCHS), ()
         if left > LEAST_EPOCHS * epoch:
             epochs = 0.0 if budget.seconds else float(min(EPOCHS, int(left / epoch)))
-            return opened._with(config.freeze or "none", epochs=epochs), ()
+            opened = opened._with(config.freeze or "none", epochs=epochs)
+            return opened.seen(epochs or left / epoch), ()
         sentence = (
             f"All layers but the head stay frozen: the {max(0.0, left):.0f} s that are left are"
         )
@@ -160,6 +162,20 @@ class HeadFit:
         train = replace(recipe.train, epochs=epochs) if epochs else recipe.train
         recipe = replace(recipe, transfer=replace(self.config, freeze=freeze), train=train)
         return replace(self, experiment=replace(self.experiment, recipe=recipe))
+
+    def at_best_speed(self, seconds: float) -> HeadFit:
+        """The same in the precision that is fastest, where nobody says.
+
+        Args:
+            seconds: for the measurement.
+        """
+        recipe = with_fastest_precision(self.unfrozen(), seconds=seconds).recipe
+        return replace(self, experiment=replace(self.experiment, recipe=recipe))
+
+    def seen(self, passes: float) -> HeadFit:
+        """The same with augmentations for so many passes, where nobody says."""
+        experiment = suited_to_passes(self.experiment, passes)
+        return replace(self, experiment=experiment)
 
     def unfrozen(self) -> Experiment:
         """The experiment with the layers unfrozen that the recipe says, and a rate for each."""

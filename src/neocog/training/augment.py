@@ -6,7 +6,7 @@ All random numbers come from one seed, so a batch is augmented in the same way w
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 import torch
@@ -24,7 +24,7 @@ from neocog.symmetry.warp import (
     warp,
 )
 
-__all__ = ["Augment", "Mixed", "augment", "equalize", "suited"]
+__all__ = ["Augment", "Mixed", "augment", "equalize", "suited", "varied"]
 
 
 MOST = 100_000
@@ -134,6 +134,26 @@ def suited(channels: int, size: tuple[int, int]) -> Augment:
         (2.0, True)
     """
     return Augment(shift=float(max(1, round(min(size) / 14))), flip=channels == 3)
+
+
+def varied(options: Augment, channels: int) -> Augment:
+    """The default augmentation for a fine-tune that sees each image many times.
+
+    Color images are assumed to be photographs: crops of two fifths of the area or more, and other
+    light. Gray ones, which may be signs or scans, stay with shifts.
+
+    Args:
+        options: of `suited`.
+        channels: of the images.
+
+    Example:
+        >>> varied(suited(3, (128, 128)), 3).crop, varied(suited(1, (28, 28)), 1).crop
+        (0.4, 0.0)
+    """
+    if channels != 3:
+        return options
+    framed = replace(options, shift=0.0, crop=0.4, border="reflect")
+    return replace(framed, brightness=0.1, contrast=0.2, saturation=0.2)
 
 
 class Mixed(NamedTuple):

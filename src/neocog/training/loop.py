@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from neocog.errors import Diverged, UsageError, did_you_mean
+from neocog.layers._cpu.depthwise import fast_depthwise
 from neocog.tasks.classify import LOSSES, Classification
 from neocog.tasks.task import Task
 from neocog.training.augment import Augment, Mixed, augment
@@ -260,7 +261,7 @@ def _step(
     machine: Machine,
     max_grad_norm: float,
 ) -> float:
-    with autocast(machine):
+    with autocast(machine), fast_depthwise():
         output = task.forward(model, batch.x)
     value = task.loss(output, batch)
     optimizer.zero_grad(set_to_none=True)
