@@ -261,7 +261,7 @@ def _step(
     machine: Machine,
     max_grad_norm: float,
 ) -> float:
-    with autocast(machine), fast_depthwise():
+    with autocast(machine), fast_depthwise(model):
         output = task.forward(model, batch.x)
     value = task.loss(output, batch)
     optimizer.zero_grad(set_to_none=True)

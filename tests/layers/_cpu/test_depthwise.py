@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from neocog.layers._cpu.depthwise import fast_depthwise
+
+GROUPED = nn.Conv2d(2, 2, 5, groups=2)
+"""A model with convolutions in groups."""
 
 
 def _gradients(
@@ -21,7 +24,7 @@ def _gradients(
     out = (x, weight, b if bias else None, step, taps // 2, 1, 4)
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
         if fast:
-            with fast_depthwise():
+            with fast_depthwise(GROUPED):
                 y = torch.conv2d(*out)
         else:
             y = torch.conv2d(*out)
@@ -58,7 +61,15 @@ def test_windows_for_which_pytorch_is_fast_are_left_to_it(taps: int, half: bool)
 
 def test_a_convolution_across_channels_is_left_to_pytorch() -> None:
     x, weight = torch.ones(1, 4, 8, 8), torch.ones(4, 2, 5, 5, requires_grad=True)
-    with fast_depthwise():
+    with fast_depthwise(GROUPED):
         y = torch.conv2d(x, weight, groups=2)
+    assert y.grad_fn is not None
+    assert y.grad_fn.name() != "_DepthwiseBackward"
+
+
+def test_a_model_without_groups_is_left_alone() -> None:
+    x, weight = torch.ones(1, 4, 8, 8), torch.ones(4, 1, 5, 5, requires_grad=True)
+    with fast_depthwise(nn.Conv2d(4, 4, 5)):
+        y = torch.conv2d(x, weight, groups=4)
     assert y.grad_fn is not None
     assert y.grad_fn.name() != "_DepthwiseBackward"

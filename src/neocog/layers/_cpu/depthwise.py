@@ -6,17 +6,19 @@ Two of them fall back to a loop that is ten to fifty times as slow as the convol
   3×3 taps, each of which sees a part of the map: the same products, in another order;
 - that of the map at stride 2 in bfloat16. Here it is computed in float32.
 
-A fine-tune of an EfficientNet-Lite1 in bfloat16 takes 0.4 of the time of a step without this, and
-of one in float32. Within `fast_depthwise` every network gets them, whoever built it.
+A step of a fine-tune of EfficientNet-Lite1 (16 images of 128 pixels, one thread) takes 0.28 s in
+bfloat16 with this, 0.57 s without, and 0.44 s in float32. Within `fast_depthwise` every network
+gets them, whoever built it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.overrides import TorchFunctionMode
 
@@ -26,16 +28,25 @@ PIECE = 3
 """Taps of an axis, for which there is a fast kernel."""
 
 
-class fast_depthwise(TorchFunctionMode):
+def fast_depthwise(model: nn.Module) -> AbstractContextManager[object]:
     """Within it, depthwise convolutions on a processor get faster gradients.
 
+    Args:
+        model: without a convolution in groups, nothing is done.
+
     Example:
-        >>> x, w = torch.ones(1, 2, 6, 6), torch.ones(2, 1, 5, 5, requires_grad=True)
-        >>> with fast_depthwise():
-        ...     torch.conv2d(x, w, padding=2, groups=2).sum().backward()
-        >>> w.grad[0, 0, 0].tolist()
+        >>> net = nn.Conv2d(2, 2, 5, padding=2, groups=2, bias=False)
+        >>> with fast_depthwise(net):
+        ...     net(torch.ones(1, 2, 6, 6)).sum().backward()
+        >>> net.weight.grad[0, 0, 0].tolist()
         [16.0, 20.0, 24.0, 20.0, 16.0]
     """
+    groups = any(isinstance(m, nn.Conv2d) and m.groups > 1 for m in model.modules())
+    return _Kernels() if groups else nullcontext()
+
+
+class _Kernels(TorchFunctionMode):
+    """Takes the place of `torch.conv2d` where that is slow."""
 
     def __torch_function__(
         self,
@@ -70,6 +81,8 @@ def _taken(
     if not _plain(x) or not _plain(weight) or torch.compiler.is_compiling():
         return None
     cast = torch.is_autocast_enabled("cpu")
+    if not cast and weight.dtype != x.dtype:
+        return None
     dtype = torch.get_autocast_dtype("cpu") if cast else x.dtype
     steps = _pair(stride)
     if max(weight.shape[2:]) == PIECE and (dtype != torch.bfloat16 or steps == (1, 1)):
@@ -84,12 +97,12 @@ def _taken(
 
 
 def _pair(value: Any) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else tuple(value) * (3 - len(value))  # type: ignore[return-value]
+    return (value, value) if isinstance(value, int) else tuple(value) * (3 - len(value))
 
 
 def _plain(x: Tensor) -> bool:
     return (
-        isinstance(x, Tensor)
+        type(x) in (Tensor, nn.Parameter)
         and x.dtype in (torch.float32, torch.bfloat16)
         and not is_functorch_wrapped_tensor(x)
     )
@@ -113,7 +126,7 @@ class _Depthwise(torch.autograd.Function):
             return torch.conv2d(x, weight, bias, stride, padding, 1, x.shape[1])
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         needs = ctx.needs_input_grad
