@@ -16,8 +16,8 @@ HEAD = """# Commands
 Made by `python scripts/make_commands.py` from the help of each verb; a test fails when it is old.
 
 Progress goes to standard error, results to standard output, with `--json` as JSON. Exit status: 0
-done, 1 a required bound was missed, 2 wrong use or bad input (one sentence says what; `--debug`
-shows the traceback), 130 interrupted (what was reached is saved).
+done, 1 a required bound was missed or a claim is not met, 2 wrong use or bad input (one sentence
+says what; `--debug` shows the traceback), 130 interrupted (what was reached is saved).
 """
 
 

@@ -83,6 +83,8 @@ _FORMER = {"open_model": "load"}
 
 
 def __getattr__(name: str) -> Any:
+    if name == "lectures":  # a room with a function of its own, `lectures.run`
+        return importlib.import_module("neocog.lectures")
     name = _FORMER.get(name, name)
     if name not in _ROOMS:
         raise AttributeError(f"module `neocog` has no attribute `{name}`")

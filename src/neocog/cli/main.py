@@ -38,6 +38,7 @@ VERBS = {
     "summary": "Parameters, MACs, FLOPs and receptive fields of MODEL, layer by layer.",
     "data": "Inspect DATA: counts, sizes, unreadable files, duplicates, label conflicts.",
     "priors": "Measure what locality, weight sharing and other priors are worth on DATA.",
+    "lectures": "Measure the claims of the lectures, each with evidence and a verdict.",
     "models": "List the models that can be trained, with parameters and MACs.",
 }
 """Command to its one-line help. `neocog.cli.COMMAND` holds its `command`."""
