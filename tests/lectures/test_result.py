@@ -32,7 +32,7 @@ def test_counts_and_verdicts_follow_from_the_evidence():
     one = report(2, 1)
     assert (one.n - one.met, one.all_met) == (3, False)
     assert one.not_met == ("A1", "A2")
-    assert one.not_shown == ("A3",)
+    assert one.incomplete == ("A3",)
     assert "2 not met, 1 not shown" in one.first_screen().headline
     assert report().all_met
 

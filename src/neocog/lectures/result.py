@@ -77,7 +77,7 @@ class LectureReport(Result):
     """
 
     JSON = keys(
-        "source", "seed", "n", "met", "not_met", "not_shown", "seconds", "claims", "warnings"
+        "source", "seed", "n", "met", "not_met", "not_shown=incomplete", "seconds", "claims", "warnings"
     )
 
     source: str
@@ -102,7 +102,7 @@ class LectureReport(Result):
         return tuple(c.claim.id for c in self.of("not met"))
 
     @property
-    def not_shown(self) -> tuple[str, ...]:
+    def incomplete(self) -> tuple[str, ...]:
         """Claims of which a part was not measured."""
         return tuple(c.claim.id for c in self.of("not shown"))
 
@@ -129,8 +129,8 @@ class LectureReport(Result):
         """How many are met, which are not, and what to do next."""
         parts = [f"{self.met} of {self.n} claims met"]
         parts += [f"{len(self.not_met)} not met"] * bool(self.not_met)
-        parts += [f"{len(self.not_shown)} not shown"] * bool(self.not_shown)
-        level: Level = "bad" if self.not_met else "open" if self.not_shown else "good"
+        parts += [f"{len(self.incomplete)} not shown"] * bool(self.incomplete)
+        level: Level = "bad" if self.not_met else "open" if self.incomplete else "good"
         return FirstScreen(
             headline=f"{', '.join(parts)}.",
             detail=f"Measured on {printable(self.source)} in {self.seconds:.0f} s, "
@@ -140,7 +140,7 @@ class LectureReport(Result):
             figures=(
                 Scalar(title="claims met", value=self.met),
                 Scalar(title="claims not met", value=len(self.not_met)),
-                Scalar(title="claims not shown", value=len(self.not_shown)),
+                Scalar(title="claims not shown", value=len(self.incomplete)),
                 Scalar(title="slips of the lectures", value=len(self._slips())),
                 Scalar(title="time", value=round(self.seconds, 1), unit="s"),
             ),
@@ -152,7 +152,7 @@ class LectureReport(Result):
 
     def _next(self) -> tuple[Command, ...]:
         data = () if self.source == "digits" else ("--data", path_word(self.source))
-        misses = [*self.not_met, *self.not_shown]
+        misses = [*self.not_met, *self.incomplete]
         if misses:
             only = ("--only", ",".join(misses[:6]))
             words = ("neocog", "lectures", *only, "--verbose", *data)
@@ -188,12 +188,12 @@ class LectureReport(Result):
         after = ["", *(f"Next: {c.text[:1].lower()}{c.text[1:]}\n  {c.line}" for c in screen.next)]
         room = MOST_LINES - len(lines) - sum(1 + line.count("\n") for line in after) - 1
         misses_first = [*self.of("not met"), *self.of("not shown"), *self.of("met")]
-        if self.not_met or self.not_shown or len(self.claims) <= room:
+        if self.not_met or self.incomplete or len(self.claims) <= room:
             rows = misses_first if len(misses_first) <= room else misses_first[: room - 1]
             if len(rows) < len(misses_first):
                 rows = [c for c in rows if c.outcome != "met"]
             lines += ["", *(self._row(c) for c in rows)]
-            left = len(self.not_met) + len(self.not_shown) - len(rows)
+            left = len(self.not_met) + len(self.incomplete) - len(rows)
             if left > 0:
                 lines.append(f"  and {left} more: --verbose shows all")
         return "\n".join([*lines, *after])
