@@ -77,8 +77,9 @@ class LectureReport(Result):
     """
 
     JSON = keys(
-        "source", "seed", "n", "met", "not_met", "not_shown=incomplete", "seconds", "claims", "warnings"
-    )
+        "source", "seed", "n", "met", "not_met", "not_shown=incomplete", "seconds", "claims",
+        "warnings",
+    )  # fmt: skip
 
     source: str
     claims: tuple[JudgedClaim, ...]
