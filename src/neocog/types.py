@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from neocog.errors import ModelError, UsageError, did_you_mean, printable
 from neocog.fields import Fields
-from neocog.jsonable import Jsonable
+from neocog.jsonable import Jsonable, keys
 from neocog.legacy import spec_of_today
 
 if TYPE_CHECKING:  # options of the command line are read without PyTorch
@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # options of the command line are read without PyTorch
 __all__ = [
     "OUTPUTS",
     "RESIZE_MODES",
+    "VALUES",
     "Batch",
     "FieldWindow",
     "InputSpec",
@@ -38,6 +39,9 @@ with bilinear interpolation, or with bicubic as networks of others may have been
 antialiased."""
 
 
+VALUES = ("pixels", "raw")
+"""What the values of images are: pixels in [0, 1], or numbers of any range as a file has them."""
+
 LARGEST = 65_536
 """Channels, rows or columns of a sample, at most."""
 
@@ -49,7 +53,7 @@ class Batch(NamedTuple):
     """Some samples of one split."""
 
     x: Tensor
-    """Values in [0, 1], float32, (B, C, H, W), channels_last in memory."""
+    """Values in [0, 1] or raw, float32, (B, C, H, W), channels_last in memory."""
     y: Tensor
     """What the task understands; class indices, int64, (B,), for a classifier."""
     index: Tensor  # type: ignore[assignment]  # hides tuple.index, which a batch does not need
@@ -69,13 +73,25 @@ class InputSpec:
             covers the frame and cuts the middle out; `stretch` ignores its aspect; `pad` scales
             it until it lies in the frame, and leaves the rest of the frame black; bilinearly, or
             with `-bicubic` behind it so.
+        values: `pixels` in [0, 1], or `raw`: numbers of any range, as the file or the array has
+            them, neither scaled nor clipped; mean and std are of these numbers then.
     """
+
+    JSON: ClassVar[Mapping[str, str]] = keys(
+        "channels", "size", "mean", "std", "resize_mode", "values?=stated_values"
+    )
 
     channels: int
     size: tuple[int, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     resize_mode: str = "crop"
+    values: str = "pixels"
+
+    @property
+    def stated_values(self) -> str | None:
+        """What a file says of the values: nothing of pixels, which all models took once."""
+        return None if self.values == "pixels" else self.values
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -103,7 +119,7 @@ class InputSpec:
 
     def misfit(self) -> str | None:
         """Why mean and std cannot normalize such values; None if they can."""
-        if self.axes == 2:
+        if self.axes == 2 and self.values == "pixels":
             return not_of_pixels(self.mean, self.std)
         if not all(map(math.isfinite, (*self.mean, *self.std))):
             return "mean and std are no finite numbers"
@@ -189,6 +205,7 @@ class ModelSpec(Jsonable):
                 mean=signal.numbers("mean", count=channels, low=-NUMBER, high=NUMBER),
                 std=signal.numbers("std", count=channels, low=-NUMBER, high=NUMBER),
                 resize_mode=signal.text("resize_mode", among=RESIZE_MODES),
+                values=signal.text("values", among=VALUES) if "values" in signal else "pixels",
             ),
             output=OutputSpec()
             if output is None

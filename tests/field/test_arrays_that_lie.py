@@ -90,18 +90,37 @@ def test_the_parts_of_a_set_share_one_white():
     "bad",
     [
         np.array([-1, 5]), np.array([-128, 127], np.int8), np.array([0, 70_000]),
-        np.array([0.5, 1.5]), np.array([0.0, 254.5]), np.array([np.nan, 0.5]),
-        np.array([0.5, np.inf]), np.array([1j, 0]), np.array([0, 1]),
+        np.array([0.5, 1.5]), np.array([0.0, 254.5]), np.array([0, 1]),
         np.array([0, 2**63], np.uint64),
     ],
 )  # fmt: skip
-def test_numbers_without_a_white_are_refused(bad):
-    with pytest.raises(DataError, match=r"Pixels are .*set"):
-        as_pixels([bad], where="set")
+def test_numbers_without_a_white_are_raw_and_refused_where_a_model_takes_pixels(bad):
     good = np.zeros(2, bad.dtype)
-    for parts in ([good, bad], [bad, good]):
+    for parts in ([bad], [good, bad], [bad, good]):
+        made = as_pixels(parts, where="set")
+        assert "as they are, neither scaled nor clipped" in made.remarks[0]
+        for before, after in zip(parts, made.pixels, strict=True):
+            assert after.dtype == np.float32
+            np.testing.assert_array_equal(after, before.astype(np.float32))
         with pytest.raises(DataError, match=r"Pixels are .*set"):
-            as_pixels(parts, where="set")
+            as_pixels(parts, where="set", values="pixels")
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (
+            np.array([[0.5], [np.nan], [np.nan]]),
+            r"`x_test` of set has NaN in sample 1, .* 2 such",
+        ),
+        (np.array([[np.inf], [0.5]], np.float16), "has infinity in sample 0"),
+        (np.array([1e300, -1.0]), "larger ones"),
+        (np.array([1j, 0]), "Pixels are numbers; .* complex128"),
+    ],
+)
+def test_what_is_no_finite_number_is_named(bad, message):
+    with pytest.raises(DataError, match=message):
+        as_pixels([np.zeros((2, 1)), bad], where="set", names=["x_train", "x_test"])
 
 
 @pytest.mark.parametrize(

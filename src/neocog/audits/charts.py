@@ -13,6 +13,7 @@ from neocog.audits.shift import Flip, Shift
 from neocog.audits.verdict import NOTHING
 from neocog.errors import printable
 from neocog.exhibits import Bars, Gallery, Map
+from neocog.render.pixels import within
 
 if TYPE_CHECKING:
     from neocog.audits.layers import LayerError
@@ -201,7 +202,7 @@ def _drawn(image: np.ndarray) -> np.ndarray | None:
     """(C, H, W) in [0, 1] as uint8; None of what is no image."""
     if image.ndim != 3 or len(image) not in (1, 3):
         return None
-    x = np.clip(np.round(image * 255), 0, 255).astype(np.uint8).transpose(1, 2, 0)
+    x = np.clip(np.round(within(image) * 255), 0, 255).astype(np.uint8).transpose(1, 2, 0)
     if max(x.shape[:2]) <= SMALL:  # every pixel twice as large, to be seen
         x = x.repeat(2, 0).repeat(2, 1)
     return np.ascontiguousarray(x[:, :, 0] if x.shape[2] == 1 else x)

@@ -117,7 +117,8 @@ def command(
 
     MODEL is a run folder, timm:NAME, torchvision:NAME, package.module:factory, a .pt2 program or an
     .onnx file. External models take --size, --mean, --std and --classes unless they state them.
-    Of a model of series, --size is C,N and DATA an .npz file of x, (B, C, N), and class indices y.
+    Of a model of series, --size is C,N and DATA an .npz, .npy or HDF5 file of x, (B, C, N), and
+    class indices y.
 
     DATA needs no labels: a flat folder will do, and so do classes that MODEL does not know.
     DATA:val picks a split, DATA:all everything. By default its own test split, else everything; for

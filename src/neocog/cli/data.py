@@ -50,8 +50,9 @@ def command(
     """Inspect DATA: counts, sizes, unreadable files, duplicates, label conflicts, balance.
 
     DATA is `digits`, a folder of class folders (with train/, val/, test/ above them or not), a
-    folder of idx files, or an .npz; a flat folder of
-    images is unlabeled. DATA:test describes one split. Bring at least ten images of each class.
+    folder of idx files, an .npz, .npy or HDF5 file, or FILE:IMAGES,LABELS of arrays by name; a
+    flat folder of images is unlabeled. DATA:test describes one split. Bring at least ten images of
+    each class.
 
     \b
     neocog data digits

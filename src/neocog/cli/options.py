@@ -16,7 +16,7 @@ from neocog.cli.terminal import lines, say
 from neocog.errors import UsageError, printable
 from neocog.files import parse_toml
 from neocog.models.declared import ModelOptions
-from neocog.types import RESIZE_MODES
+from neocog.types import RESIZE_MODES, VALUES
 
 __all__ = [
     "DEVICE",
@@ -239,6 +239,11 @@ _MODEL = (
         help="Accept a model whose predictions are random or depend on the batch.",
     ),
     resize_mode_option,
+    click.option(
+        "--values",
+        type=click.Choice(VALUES),
+        help="raw: an external model of arrays of any range, taken as they are.  [pixels]",
+    ),
 )
 
 

@@ -36,8 +36,8 @@ def command(
     """Predict the class of image files and of the images below folders, one line per image.
 
     MODEL is a run folder, timm:NAME, torchvision:NAME, package.module:factory, a .pt2 or an .onnx
-    file; see `neocog evaluate`. PATH may be data: digits, images/:test, waves.npz. The path `-`
-    reads a list of paths from standard input, one per line. Unreadable files are named and
+    file; see `neocog evaluate`. PATH may be data: digits, images/:test, scans.npy, waves.npz. The
+    path `-` reads a list of paths from standard input, one per line. Unreadable files are named and
     skipped. With --json each line is one JSON object.
 
     \b

@@ -96,7 +96,7 @@ def command(as_json: bool, **given: Any) -> None:
     """Train a classifier on DATA and write a run folder with a report.
 
     DATA is `digits`, a folder of class folders (with or without train, val, test above them), a
-    folder of idx files, or an .npz file.
+    folder of idx files, an .npz, .npy or HDF5 file, or FILE:IMAGES,LABELS of arrays by name.
 
     \b
     neocog train digits

@@ -1,9 +1,11 @@
-"""Data sets that are arrays: idx files (MNIST), .npz, and the binary form of CIFAR.
+"""Data sets that are arrays: idx files (MNIST), .npz, .npy, HDF5, and the binary form of CIFAR.
 
     idx    train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-… or test-…; .gz or not;
            or a single pair of images and labels
     npz    x_train, y_train, x_test, y_test (also x_val, y_val); or images and labels; or x and y;
-           names of the classes in `classes`, where there are any
+           names of the classes in `classes`, where there are any; images alone are unlabeled
+    npy    the same, each array a file
+    hdf5   the same, in groups or not: train/images and train/labels
     cifar  data_batch_1.bin … and test_batch.bin, or train.bin and test.bin (CIFAR-100)
 
 Nothing here unpickles.
@@ -21,12 +23,21 @@ from typing import BinaryIO
 
 import numpy as np
 
-from neocog.data.packed import check_room, open_npz, read_unpacked
+from neocog.data.array_files import (
+    KINDS,
+    ArrayFile,
+    array_file,
+    beside,
+    class_names,
+    named_arrays,
+    open_array_file,
+)
+from neocog.data.packed import check_room, read_unpacked
 from neocog.data.ranges import as_pixels
 from neocog.errors import DataError, printable
 from neocog.files import opened, read_bytes
 
-__all__ = ["Arrays", "Part", "files_of", "read_arrays"]
+__all__ = ["Arrays", "Part", "files_of", "picked_of", "read_arrays"]
 
 _IDX = re.compile(r"^(?P<stem>.*?)(?P<what>images|labels)[-._]idx[1-4]-ubyte(\.gz)?$", re.I)
 _ROLE = re.compile(r"(^|[-_.])(?P<role>train|t10k|test|val|valid|validation)[-_.]*$", re.I)
@@ -34,6 +45,8 @@ _ROLES = {"train": "train", "t10k": "test", "test": "test", "val": "val", "valid
 _TEXT = 1 << 24
 """Bytes of a list of class names, at most."""
 _CIFAR = ("data_batch_1.bin", "train.bin")
+_BESIDE = 64
+"""Files of arrays in a folder that are one set, at most."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +69,19 @@ class Arrays:
 
 
 def files_of(path: Path) -> tuple[str, list[Path]] | None:
-    """The kind of arrays at a path (idx, npz, cifar) and their files; None where there are none.
+    """The kind of arrays at a path (idx, npz, npy, hdf5, cifar) and their files; None for none.
+
+    Args:
+        path: a file or a folder; of a file of arrays also FILE:IMAGES or FILE:IMAGES,LABELS.
 
     Raises:
         DataError: several sets lie in one folder, or a pair is incomplete.
     """
+    if (named := array_file(os.fspath(path))) is not None:
+        file, pick = named
+        kind = KINDS[file.suffix.lower()]
+        return kind, [file] if kind != "npy" or pick else beside(file)
     if path.is_file():
-        if path.suffix.lower() == ".npz":
-            return "npz", [path]
         if match := _IDX.match(path.name):
             return "idx", _pair(path, match)
         return None
@@ -81,24 +99,57 @@ def files_of(path: Path) -> tuple[str, list[Path]] | None:
             f"{printable(path)} holds CIFAR as pickle files, which would execute code when they "
             "are loaded. Take the binary version (data_batch_1.bin) or an .npz."
         )
-    packed = [n for n in names if n.lower().endswith(".npz")]
-    if len(packed) == 1 and not any((path / n).is_dir() for n in names):
-        return "npz", [path / packed[0]]
+    return _of_folder(path, names)
+
+
+def picked_of(path: Path) -> str:
+    """What a path says of the names in its file: IMAGES or IMAGES,LABELS; "" for nothing."""
+    named = array_file(os.fspath(path))
+    if named is None:
+        return ""
+    file, pick = named
+    return pick or (file.stem if KINDS[file.suffix.lower()] == "npy" else "")
+
+
+def _of_folder(path: Path, names: list[str]) -> tuple[str, list[Path]] | None:
+    """The one file of arrays in a folder, or the .npy files of one set."""
+    packed = [n for n in names if KINDS.get(Path(n).suffix.lower()) in ("npz", "hdf5")]
+    single = [n for n in names if n.lower().endswith(".npy")]
+    if (not packed and not single) or any((path / n).is_dir() for n in names):
+        return None
+    if len(packed) == 1 and not single:
+        return KINDS[Path(packed[0]).suffix.lower()], [path / packed[0]]
+    if not packed and len(single) <= _BESIDE:
+        try:
+            named_arrays([Path(n).stem for n in single], "", printable(path))
+        except DataError:  # arrays of something else
+            return None
+        return "npy", [path / n for n in single]
     return None
 
 
-def read_arrays(kind: str, files: list[Path]) -> Arrays:
+def read_arrays(kind: str, files: list[Path], *, pick: str = "", values: str = "") -> Arrays:
     """The arrays in some files.
+
+    Args:
+        kind: of the files, and
+        files: themselves, as `files_of` gives them.
+        pick: of a file of arrays, the names of its images and labels; "" to go by the names.
+        values: `pixels`, `raw`, or "" to go by the numbers, see `neocog.data.ranges`.
 
     Raises:
         DataError: a file is damaged, or its arrays do not fit together.
     """
     reader: dict[str, Callable[[list[Path]], Arrays]] = {
         "idx": _read_idx_files,
-        "npz": lambda f: _read_npz(f[0]),
         "cifar": _read_cifar,
     }
-    arrays = reader[kind](files)
+    if values == "raw" and kind in reader:
+        raise DataError(
+            f"The model takes raw values of float arrays; {printable(files[0])} holds pixels. Give "
+            "an .npy, .npz or HDF5 file."
+        )
+    arrays = reader[kind](files) if kind in reader else _read_file(files, pick, values)
     for part in arrays.parts:
         if len(part.x) != len(part.y):
             raise DataError(
@@ -165,7 +216,7 @@ def _read_idx_files(files: list[Path]) -> Arrays:
             )
         raw.append(
             (
-                _shaped(x, images),
+                _shaped(x, images)[0],
                 y.astype(np.int64),
                 "val" if word == "validation" else _ROLES.get(word, ""),
             )
@@ -228,46 +279,45 @@ def _idx_array(file: BinaryIO, packed: bool, name: str) -> np.ndarray:
     return raw.reshape(shape)
 
 
-# ---- npz
+# ---- files of arrays by name
 
 
-def _read_npz(path: Path) -> Arrays:
-    with open_npz(path) as file:
-        have = {name.lower(): name for name in file.names}
-        keys = _npz_keys(have, path)
-        raw = [
-            (_shaped(file.read(have[x]), path), _labels(file.read(have[y]), path), r)
-            for x, y, r in keys
-        ]
-        named = next(
-            (have[n] for n in ("classes", "class_names", "label_names") if n in have), None
-        )
-        names = [str(n) for n in file.read(named).reshape(-1).tolist()] if named else []
-    converted = as_pixels([x for x, _, _ in raw], where=printable(path))
-    parts = [(x, y, r) for x, (_, y, r) in zip(converted.pixels, raw, strict=True)]
-    return replace(_classes(parts, names, converted.remarks), cautions=converted.cautions)
-
-
-def _npz_keys(have: dict[str, str], path: Path) -> list[tuple[str, str, str]]:
-    parts = [("train", "train"), ("val", "val"), ("valid", "val"), ("test", "test")]
-    for pattern in ("{}_{}", "{1}_{0}", "{}{}"):
-        for x, y in (("x", "y"), ("images", "labels"), ("image", "label"), ("data", "labels")):
-            keys = [(pattern.format(x, s), pattern.format(y, s), role) for s, role in parts]
-            if keys := [k for k in keys if k[0] in have and k[1] in have]:
-                return keys
-    for x, y in (("images", "labels"), ("x", "y"), ("data", "labels"), ("data", "target")):
-        if x in have and y in have:
-            return [(x, y, "")]
-    raise DataError(
-        f"An .npz holds x_train, y_train, x_test, y_test, or images and labels, or x and y; "
-        f"{printable(path)} holds {', '.join(map(printable, sorted(have))) or 'nothing'}. "
-        "Save it under these names."
+def _read_file(files: list[Path], pick: str, values: str) -> Arrays:
+    path = files[0]
+    where = printable(path) if len(files) == 1 else printable(path.parent)
+    with open_array_file(files) as file:
+        chosen = named_arrays(file.names, pick, where)
+        raw = [_part(file, n.images, n.labels, n.role, path) for n in chosen]
+        names = class_names(file)
+    notes = [f"`{printable(n.images)}`: {p[3]}" for n, p in zip(chosen, raw, strict=True) if p[3]]
+    converted = as_pixels(
+        [p[0] for p in raw], where=where, names=[n.images for n in chosen], values=values
     )
+    notes = [*notes, *converted.remarks]
+    parts = [(x, p[1], p[2]) for x, p in zip(converted.pixels, raw, strict=True)]
+    arrays = _classes(parts, names, notes) if chosen[0].labels else _unlabeled(parts, notes)
+    return replace(arrays, cautions=converted.cautions)
+
+
+def _part(
+    file: ArrayFile, images: str, labels: str, role: str, path: Path
+) -> tuple[np.ndarray, np.ndarray, str, str]:
+    """Images, labels, split, and how the axes were understood."""
+    x, order = _shaped(file.read(images), path)
+    y = _labels(file.read(labels), path) if labels else np.zeros(len(x), np.int64)
+    return x, y, role, order
+
+
+def _unlabeled(raw: list[tuple[np.ndarray, np.ndarray, str]], notes: Sequence[str]) -> Arrays:
+    _same_channels(raw)
+    return Arrays(tuple(Part(x, y, r) for x, y, r in raw), (), tuple(notes))
 
 
 def _labels(y: np.ndarray, path: Path) -> np.ndarray:
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
+    if y.ndim > 1 and set(y.shape[1:]) == {1}:
+        y = y.reshape(-1)
+    if y.dtype.kind == "f" and y.ndim == 1 and bool(np.all(y == np.rint(y))):
+        y = y.astype(np.int64)
     if y.ndim != 1 or y.dtype.kind not in "iuUSb":
         raise DataError(
             f"Labels are whole numbers or words, one an image; those of {printable(path)} are "
@@ -276,18 +326,24 @@ def _labels(y: np.ndarray, path: Path) -> np.ndarray:
     return y
 
 
-def _shaped(x: np.ndarray, path: Path) -> np.ndarray:
-    """As (B, H, W, C)."""
+def _shaped(x: np.ndarray, path: Path) -> tuple[np.ndarray, str]:
+    """As (B, H, W, C), with a sentence where the axis of channels was chosen by its size."""
     if x.ndim == 3:
         x = x[..., None]
-    if x.ndim == 4 and x.shape[3] not in (1, 3) and x.shape[1] in (1, 3):
-        x = np.moveaxis(x, 1, 3)
-    if x.ndim != 4 or x.shape[3] not in (1, 3) or 0 in x.shape[1:]:
+    order = ""
+    if x.ndim == 4 and x.shape[3] not in (1, 3):
+        first, high, wide = x.shape[1:]
+        if first in (1, 3) or first < min(high, wide):
+            x = np.moveaxis(x, 1, 3)
+            order = f"{first} channels in front, (B, C, H, W)." if first not in (1, 3) else ""
+        elif wide < min(first, high):
+            order = f"{wide} channels behind, (B, H, W, C)."
+    if x.ndim != 4 or 0 in x.shape[1:] or (x.shape[3] not in (1, 3) and not order):
         raise DataError(
-            f"Images are (B, H, W), (B, H, W, 1 or 3) or (B, 1 or 3, H, W); those of "
-            f"{printable(path)} are {x.shape}. Reorder or drop axes."
+            f"Images are (B, H, W), (B, H, W, C) or (B, C, H, W), with fewer channels C than rows "
+            f"and columns; those of {printable(path)} are {x.shape}. Reorder or drop axes."
         )
-    return x
+    return x, order
 
 
 # ---- CIFAR, binary
@@ -351,11 +407,15 @@ def _classes(
         return Arrays(parts, tuple(names), remarks)
     if names:
         remarks += (f"The {len(names)} class names given do not fit the labels and are not used.",)
-    shapes = {p[0].shape[3] for p in raw} | set()
+    _same_channels(raw)
+    parts = tuple(Part(x, np.searchsorted(values, y).astype(np.int64), r) for x, y, r in raw)
+    return Arrays(parts, tuple(words), remarks)
+
+
+def _same_channels(raw: Sequence[tuple[np.ndarray, np.ndarray, str]]) -> None:
+    shapes = {x.shape[3] for x, _, _ in raw}
     if len(shapes) > 1:
         raise DataError(
             "All parts of a data set have the same number of channels; these have "
             f"{sorted(shapes)}. Save them alike."
         )
-    parts = tuple(Part(x, np.searchsorted(values, y).astype(np.int64), r) for x, y, r in raw)
-    return Arrays(parts, tuple(words), remarks)

@@ -29,7 +29,7 @@ def order(n: int, *, seed: int, epoch: int) -> np.ndarray:
 
 
 def pixels(split: Split, rows: np.ndarray | slice) -> Tensor:
-    """Some samples as float32 in [0, 1], (B, C, H, W), channels_last in memory.
+    """Some samples as float32, (B, C, H, W), channels_last in memory: in [0, 1], or raw.
 
     The pixels are gathered as whole bytes and widened once; the change from (B, H, W, C) is a
     view.
@@ -42,6 +42,8 @@ def pixels(split: Split, rows: np.ndarray | slice) -> Tensor:
         raw = torch.from_numpy(x).index_select(0, torch.from_numpy(rows))
     else:
         raw = torch.from_numpy(np.take(x, rows, axis=0))
+    if raw.dtype == torch.float32:  # raw values; a view of them is never written to
+        return (raw.clone() if isinstance(rows, slice) else raw).permute(0, 3, 1, 2)
     return raw.to(torch.float32).div_(_white(split)).permute(0, 3, 1, 2)
 
 
@@ -92,7 +94,9 @@ def batches(
 def statistics(
     split: Split, channels: int | None = None
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel, of pixels in [0, 1], exact.
+    """Mean and standard deviation of each channel, of pixels in [0, 1] exact, or of raw values.
+
+    Those of raw values are of every value of the split, in double precision.
 
     Args:
         split: whose pixels.
@@ -111,14 +115,27 @@ def statistics(
             f"The images have {own} channels; got {wanted} for their statistics. "
             f"Give {own}, or open the data with channels={wanted}."
         )
+    repeat = wanted // own
+    if split.x.dtype == np.float32:
+        means, stds = _moments(split.x)
+        return means * repeat, stds * repeat
     count = np.stack([_histogram(split.x, c) for c in range(own)])
     levels = count.shape[1]
     value = np.arange(levels) / _white(split)
     share = count / count.sum(1, keepdims=True)
     mean = share @ value
     std = np.sqrt(np.maximum(share @ value**2 - mean**2, 0))
-    repeat = wanted // own
     return tuple(map(float, mean)) * repeat, tuple(map(float, std)) * repeat
+
+
+def _moments(x: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel of raw values (B, H, W, C), in two passes."""
+    flat = x.reshape(-1, x.shape[3])
+    step = max(1, _BLOCK // x.shape[3])
+    blocks = [slice(i, i + step) for i in range(0, len(flat), step)]
+    mean = np.sum([flat[b].sum(0, dtype=np.float64) for b in blocks], axis=0) / len(flat)
+    squares = np.sum([((flat[b] - mean) ** 2).sum(0) for b in blocks], axis=0)
+    return tuple(map(float, mean)), tuple(map(float, np.sqrt(squares / len(flat))))
 
 
 def _histogram(x: np.ndarray, channel: int) -> np.ndarray:

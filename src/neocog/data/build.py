@@ -20,7 +20,7 @@ import numpy as np
 import PIL
 
 from neocog.data.array_writer import ArrayWriter
-from neocog.data.arrays import Arrays, Part, files_of, read_arrays
+from neocog.data.arrays import Arrays, Part, files_of, picked_of, read_arrays
 from neocog.data.cache import Cache, Loaded
 from neocog.data.digits import read_digits
 from neocog.data.duplicates import LEAST_SIDE, Traits, digest, traits
@@ -179,7 +179,7 @@ def build_arrays(
     Raises:
         DataError: they are damaged, do not fit together, or hold nothing.
     """
-    cache, now = Cache(), time.time_ns()
+    cache, now, pick = Cache(), time.time_ns(), picked_of(path)
     stats = [f.stat() for f in files]
     seen = [
         (str(f), s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino)
@@ -196,17 +196,18 @@ def build_arrays(
             while block := open_file.read(1 << 22):
                 seen_bytes.update(block)
         digests.append((file.name, seen_bytes.hexdigest()))
-    content = _hash(kind, digests, options.tag(), VERSION, _decoder())
+    named = [pick] if pick else []
+    content = _hash(kind, digests, *named, options.tag(), VERSION, _decoder())
     tick(1)
     key = cache.start(content) or ""
     done = _open(cache.load(key), key) if key else None
     if done is None:
-        arrays = read_arrays(kind, list(files))
+        arrays = read_arrays(kind, list(files), pick=pick, values=options.values)
         if options.part:
             arrays = _part_of(arrays, path, list(files), kind, options)
         tick(1)
         full = _settle_arrays(options, arrays)
-        key = _hash(kind, digests, full.tag(), VERSION, _decoder())
+        key = _hash(kind, digests, *named, full.tag(), VERSION, _decoder())
         done = _open(cache.load(key), key) or _write_arrays(cache, key, arrays, kind, full)
         cache.remember(content, key)
     tick.finish()
@@ -493,7 +494,16 @@ def _part_of(
 def _settle_arrays(options: LoadOptions, arrays: Arrays) -> LoadOptions:
     heights, widths = _array_sizes(arrays)
     size = options.size or usual_size(heights, widths)
-    return replace(options, size=size, channels=options.channels or arrays.parts[0].x.shape[3])
+    first = arrays.parts[0].x
+    channels = options.channels or first.shape[3]
+    raw = _raw(arrays)
+    if channels != first.shape[3] and (raw or {channels, first.shape[3]} != {1, 3}):
+        raise DataError(
+            f"The model takes images of {channels} channel{'s' * (channels > 1)}; those of the "
+            f"arrays have {first.shape[3]}. Choose those that it takes."
+        )
+    values = "raw" if raw else ""  # however they were understood
+    return replace(options, size=size, channels=channels, values=values)
 
 
 def _array_sizes(arrays: Arrays) -> tuple[np.ndarray, np.ndarray]:
@@ -522,7 +532,7 @@ def _write_arrays(cache: Cache, key: str, arrays: Arrays, kind: str, options: Lo
         classes=arrays.classes,
         ids=np.concatenate([ids_of(p.x) for p in arrays.parts]),
         traits=_array_traits(arrays),
-        rich=np.minimum(*_array_sizes(arrays)) >= LEAST_SIDE,
+        rich=(np.minimum(*_array_sizes(arrays)) >= LEAST_SIDE) & (not _raw(arrays)),
         equal=lambda a, b: bool(np.array_equal(own[a], own[b])),
         mix=False,
         cut_test=options.cut_test,
@@ -548,12 +558,19 @@ def _positions(arrays: Arrays) -> list[tuple[int, int]]:
 
 
 def _array_traits(arrays: Arrays) -> Traits:
-    """Of the arrays as they are in the files; small images are compared exactly, and only so."""
+    """Of the arrays as they are in the files.
+
+    Small images, and raw values, which have no white, are compared exactly, and only so.
+    """
     blocks = [p.x[i : i + _BLOCK] for p in arrays.parts for i in range(0, len(p.y), _BLOCK)]
-    if any(min(b.shape[1:3]) >= LEAST_SIDE for b in blocks):
+    if not _raw(arrays) and any(min(b.shape[1:3]) >= LEAST_SIDE for b in blocks):
         return Traits(*(np.concatenate(c) for c in zip(*map(traits, blocks), strict=True)))
     none = np.zeros(0, np.uint64)
     return Traits(np.concatenate([digest(b) for b in blocks]), none, none)
+
+
+def _raw(arrays: Arrays) -> bool:
+    return arrays.parts[0].x.dtype == np.float32
 
 
 # ---- sets

@@ -195,7 +195,7 @@ def _columns(width: int, channels: int) -> np.ndarray:
     low = np.maximum(edges[:-1, None], i[None])
     high = np.minimum(edges[1:, None], i[None] + 1)
     share = np.maximum(0, high - low) * (_SIDE / width)
-    luma = np.array([1.0] if channels == 1 else [0.299, 0.587, 0.114])
+    luma = np.array([0.299, 0.587, 0.114]) if channels == 3 else np.full(channels, 1 / channels)
     return np.ascontiguousarray(np.kron(share, luma).T, np.float32)
 
 

@@ -98,6 +98,8 @@ def _figures(sheet: Sheet, n: int, across: int, unreadable: int) -> tuple[Scalar
         note = "smallest class over largest"
         figures.append(Scalar(title="balance", value=sheet.balance, unit="%", note=note))
     note = f"{sheet.size[0]} × {sheet.size[1]} as served"
+    note += f", {sheet.channels} channels" if sheet.channels not in (1, 3) else ""
+    note += ", raw values as they are" if sheet.bits == 32 else ""
     if sheet.classes:
         figures.insert(1, Scalar(title="classes", value=len(sheet.classes), note=note))
     if sheet.classes or sheet.found_splits:

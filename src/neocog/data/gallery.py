@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from neocog.data.display import as_displayed
 from neocog.data.quality import Sheet
 from neocog.data.split import Split
 from neocog.errors import printable
@@ -40,11 +41,11 @@ def samples(splits: Mapping[str, Split], sheet: Sheet, *, each: int = _EACH) -> 
     images, captions = [], []
     for number, name in enumerate(sheet.classes[:_CLASSES]):
         for row in np.flatnonzero(split.y == number)[:each].tolist():
-            images.append(_as_bytes(split.x[row]))
+            images.append(as_displayed(split.x[row]))
             captions.append(printable(name))
     if not sheet.classes:
         some = range(min(len(split), each * 4))
-        images = [_as_bytes(split.x[row]) for row in some]
+        images = [as_displayed(split.x[row]) for row in some]
         captions = [printable(split.names[row]) for row in some]
     title = "some of each class" if sheet.classes else "some of the images"
     return Gallery(title=title, images=images, captions=captions)
@@ -68,7 +69,7 @@ def copies(
     for split in splits.values():
         for row, name in enumerate(split.names):
             if name in names:
-                pixels[name] = _as_bytes(split.x[row])
+                pixels[name] = as_displayed(split.x[row])
     images, captions = [], []
     for c in dict.fromkeys(c for c, _ in wanted):
         if not all(name in pixels for name in c.names[:2]) or len(c.names) < 2:
@@ -86,8 +87,3 @@ def copies(
         large=large,
         note="✗: the two carry different labels." if any(c.conflict for c in ranked) else "",
     )
-
-
-def _as_bytes(x: np.ndarray) -> np.ndarray:
-    x = x if x.dtype == np.uint8 else (x // 257).astype(np.uint8)
-    return x[:, :, 0] if x.shape[2] == 1 else np.asarray(x)

@@ -173,18 +173,20 @@ def decode_file(
 
 
 def resize(x: np.ndarray, size: tuple[int, int], *, resize_mode: str = "crop") -> np.ndarray:
-    """One image (H, W, C) brought to (size[0], size[1], C), antialiased."""
+    """One image (H, W, C) brought to (size[0], size[1], C), antialiased, of any channels."""
     from PIL import Image
 
     if x.shape[:2] == size:
         return x
-    if x.dtype == np.uint16:
+    if x.dtype != np.uint8 or x.shape[2] not in (1, 3):
         planes = [
             _scale(Image.fromarray(p.astype(np.float32)), size, resize_mode)
             for p in np.moveaxis(x, 2, 0)
         ]
         wide = np.stack([np.asarray(p) for p in planes], axis=2)
-        clipped: np.ndarray = np.clip(np.rint(wide), 0, 65535).astype(np.uint16)
+        if x.dtype == np.float32:  # raw values, which have no ends
+            return wide
+        clipped: np.ndarray = np.clip(np.rint(wide), 0, np.iinfo(x.dtype).max).astype(x.dtype)
         return clipped
     im = Image.fromarray(np.ascontiguousarray(x[:, :, 0] if x.shape[2] == 1 else x))
     return _three(np.asarray(_scale(im, size, resize_mode)))

@@ -6,9 +6,10 @@
     Dataset, DataLoader    of images, of (image, label) or of mappings; anything iterable
     Split, Samples         of `neocog.open_data` and of other verbs; `Inputs`, of this function
 
-Floats are in [0, 1] and taken as they are; whole numbers (uint8, 255 for white), PIL images and
-files are brought to the size that the model takes, as every image file is. What comes one by one is
-kept on disk: memory does not grow with the number of samples.
+Floats are in [0, 1] and taken as they are, for a model of raw values in any range; whole numbers
+(uint8, 255 for white), PIL images and files are brought to the size that the model takes, as every
+image file is. What comes one by one is kept on disk: memory does not grow with the number of
+samples.
 """
 
 from __future__ import annotations
@@ -202,7 +203,8 @@ def _whole(data: Any, takes: InputSpec | None, axes: int) -> Inputs | None:
     if axes == 1:
         return Inputs(samples=Samples.of((_tensor(plain_array(x)), y)), total=len(x))
     plain = _channels_first(plain_array(x), isinstance(x, Tensor), takes)
-    checked = _white(check_range(plain, takes))
+    checked = check_range(plain, takes)
+    checked = checked if takes is not None and takes.values == "raw" else _white(checked)
     if takes is not None and (
         plain.shape[1] != takes.channels
         or (checked.dtype != np.float32 and plain.shape[2:] != tuple(takes.size))
@@ -249,6 +251,8 @@ def _is_image(one: object) -> bool:
 def _channels_first(x: np.ndarray, tensor: bool, takes: InputSpec | None) -> np.ndarray:
     """(B, C, H, W) of an array that may have its channels behind."""
     known = {1, 3} | ({takes.channels} if takes is not None else set())
+    if takes is not None and takes.values == "raw":
+        known = {takes.channels}
     if x.shape[1] in known:
         return x
     if x.shape[3] in known and not tensor:

@@ -25,6 +25,9 @@ __all__ = ["read_arrays", "read_outline", "read_rows", "read_set"]
 _META = 2**30
 """Bytes of a meta.json, at most: it names what is wrong with each of a million files."""
 
+_PIXELS = (np.uint8, np.uint16, np.float32)
+"""Of pixels, and of raw values."""
+
 _SMALL = 1 << 16
 """Bytes up to which an array is read, not mapped."""
 
@@ -43,7 +46,7 @@ def read_set(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     meta, arrays = read_outline(folder)
     x = arrays.get("x")
     total = sum(len(arrays[f"{split}-y"]) for split in ROLES)
-    if x is None or x.ndim != 4 or len(x) != total or x.dtype not in (np.uint8, np.uint16):
+    if x is None or x.ndim != 4 or len(x) != total or x.dtype not in _PIXELS:
         raise DataError("The pixels of a kept set must be those of its splits, and are not.")
     return meta, arrays
 
@@ -71,7 +74,7 @@ def read_rows(folder: Path, shape: tuple[int, ...]) -> tuple[dict[str, Any], dic
     """
     meta, arrays = read_arrays(folder)
     x = arrays.get("x")
-    if x is None or x.shape != shape or x.dtype not in (np.uint8, np.uint16):
+    if x is None or x.shape != shape or x.dtype not in _PIXELS:
         raise DataError(f"Pixels of the shape {shape} are kept here; got others.")
     return dict(meta.values), arrays
 

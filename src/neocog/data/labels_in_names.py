@@ -33,7 +33,7 @@ def unlabeled(source: str, names: Sequence[str]) -> str:
     layouts = (
         f"A training needs labels, and the {len(names):,} images of `{printable(source)}` are in "
         "no class folder. Understood are CLASS/image, {train,val,test}/CLASS/image, "
-        "CLASS/{train,test}/image, idx and CIFAR binary files, and .npz with labels."
+        "CLASS/{train,test}/image, idx and CIFAR binary files, and .npz, .npy and HDF5 with labels."
     )
     counts, first = Counter[str](), dict[str, str]()
     for name in names[:_LOOKED_AT]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 
 from neocog.data.split import ROLES
-from neocog.errors import UsageError, did_you_mean
-from neocog.types import RESIZE_MODES
+from neocog.errors import DataError, UsageError, did_you_mean
+from neocog.types import LARGEST, RESIZE_MODES, VALUES
 
 __all__ = ["LoadOptions", "usual_size"]
 
@@ -32,6 +32,7 @@ class LoadOptions:
     resize_mode: str = "crop"
     cut_test: bool = False
     part: str = ""
+    values: str = ""
 
     @classmethod
     def checked(
@@ -44,6 +45,7 @@ class LoadOptions:
         resize_mode: str,
         cut_test: bool = False,
         part: str = "",
+        values: str = "",
     ) -> Self:
         """A wish that can be met.
 
@@ -60,10 +62,15 @@ class LoadOptions:
                 f"`size` is at most {LARGEST_SIZE} pixels a side, as every image is served at "
                 f"that size; got {size}. Write size=(128, 128), for example."
             )
-        if channels not in (None, 1, 3):
+        if channels is not None and not 1 <= channels <= LARGEST:
             raise UsageError(
-                f"`channels` is 1 (gray) or 3 (color); got {channels!r}. "
-                "Leave it out to take what the images have."
+                f"`channels` is 1 (gray), 3 (color), or the number that arrays have; got "
+                f"{channels!r}. Leave it out to take what the images have."
+            )
+        if values not in ("", *VALUES):
+            raise UsageError(
+                f"`values` says what the numbers of arrays mean; got {values!r}. "
+                f"{did_you_mean(values, VALUES)}"
             )
         if resize_mode not in RESIZE_MODES:
             raise UsageError(
@@ -84,12 +91,31 @@ class LoadOptions:
             resize_mode=resize_mode,
             cut_test=cut_test,
             part=part,
+            values=values,
         )
+
+    def of_images(self) -> Self:
+        """The same, for image files, which are gray or in color.
+
+        Raises:
+            DataError: raw values or other channels are needed.
+        """
+        if self.values == "raw":
+            raise DataError(
+                "The model takes raw values of float arrays, and image files hold pixels. Give an "
+                ".npy, .npz or HDF5 file."
+            )
+        if self.channels not in (None, 1, 3):
+            raise DataError(
+                f"Image files have 1 channel (gray) or 3 (color); {self.channels} are needed. Give "
+                "arrays of so many channels, as .npy, .npz or HDF5."
+            )
+        return replace(self, values="")
 
     def tag(self) -> str:
         """All of it but `strict`, which changes no pixel."""
         plain = [self.size, self.channels, self.seed, self.resize_mode, self.cut_test]
-        return json.dumps([*plain, *filter(None, (self.part,))])
+        return json.dumps([*plain, *filter(None, (self.part, self.values))])
 
 
 def usual_size(heights: np.ndarray, widths: np.ndarray) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from neocog.data.image_decode import decode, decode_file, fit_all
 from neocog.errors import DataError
 from neocog.types import InputSpec
 
-__all__ = ["array_of", "check_range", "is_image_object", "plain_array"]
+__all__ = ["array_of", "check_pixels", "check_range", "is_image_object", "plain_array"]
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue in gray, as image files are converted."""
@@ -50,10 +50,12 @@ def array_of(item: object, takes: InputSpec | None, *, axes: int = 2) -> np.ndar
     if isinstance(item, (str, os.PathLike)):
         if takes is None:
             return decode(read_file(item))
+        check_pixels(takes)
         return decode_file(
             item, size=takes.image_size, channels=takes.channels, resize_mode=takes.resize_mode
         )
     if is_image_object(item):
+        check_pixels(takes)
         x = _of_pil(item)
     elif not isinstance(item, (Tensor, np.ndarray)):
         raise DataError(f"{RULE}; got {type(item).__name__}. Give one of these.")
@@ -94,6 +96,8 @@ def check_range(x: np.ndarray, takes: InputSpec | None) -> np.ndarray:
         >>> check_range(np.array([True, False]), None)
         array([255,   0], dtype=uint8)
     """
+    if takes is not None and takes.values == "raw" and len(takes.size) == 2:
+        return _raw(x)
     if x.dtype in (np.uint8, np.uint16) or not x.size:
         return x
     if x.dtype == bool:
@@ -120,6 +124,39 @@ def check_range(x: np.ndarray, takes: InputSpec | None) -> np.ndarray:
         "normalized already, it seems. Give images from before Normalize, and open the network as "
         "neocog.load(network, size=…, mean=…, std=…)."
     )
+
+
+def check_pixels(takes: InputSpec | None) -> None:
+    """Whether a model takes what image files hold.
+
+    Raises:
+        DataError: it takes raw values.
+    """
+    if takes is not None and takes.values == "raw":
+        raise DataError(
+            "The model takes raw values of float arrays, and an image holds pixels. Give arrays, "
+            "or an .npy, .npz or HDF5 file."
+        )
+
+
+def _raw(x: np.ndarray) -> np.ndarray:
+    """Numbers of any range as float32, as they are.
+
+    Raises:
+        DataError: they are no finite numbers.
+    """
+    if x.dtype.kind not in "fiub":
+        raise DataError(f"{RULE}; got an array of {x.dtype}. Give one of these.")
+    with np.errstate(over="ignore"):  # found below
+        values = x.astype(np.float32, copy=False)
+    if not np.isfinite(values).all():
+        row = int(np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(1))[0])
+        where = f" (the first in sample {row})" if values.ndim == 4 else ""
+        raise DataError(
+            f"Values of images are finite; got NaN or infinity{where}. Fill the gaps, or leave "
+            "those samples out."
+        )
+    return values
 
 
 NORMALIZED = 30.0

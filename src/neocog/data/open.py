@@ -12,6 +12,7 @@ from typing import Self
 
 import numpy as np
 
+from neocog.data.array_files import array_file
 from neocog.data.arrays import files_of
 from neocog.data.build import Built, build_arrays, build_digits, build_folder
 from neocog.data.load_options import LoadOptions
@@ -33,7 +34,7 @@ class Source:
 
     Args:
         path: as it was given.
-        kind: digits, folder, idx, npz or cifar.
+        kind: digits, folder, idx, npz, npy, hdf5 or cifar.
         classes: names, in the order of the numbers in `Split.y`; none of images without labels.
         splits: train, val and test; any may be empty where the data has no such images.
         whole: all samples.
@@ -70,6 +71,11 @@ class Source:
         remarks = self.decode(start + np.unique(rows))
         sheet = replace(self.sheet, cautions=(*self.sheet.cautions, *remarks))
         return replace(self, sheet=sheet)
+
+    @property
+    def values(self) -> str:
+        """What the numbers are: `pixels`, or `raw`."""
+        return "raw" if self.whole.x.dtype == np.float32 else "pixels"
 
     @property
     def target(self) -> TargetSpec:
@@ -134,10 +140,10 @@ def is_data(source: str | os.PathLike[str]) -> bool:
     """
     where, part = parse_source(source)
     if part is not None:
-        return where == "digits" or _exists(where)
-    if not _exists(where):
+        return where == "digits" or _exists(where) or array_file(where) is not None
+    if not _exists(where) and array_file(where) is None:
         return where == "digits"
-    return Path(where).is_file() and bool(files_of(Path(where)))
+    return not Path(where).is_dir() and bool(files_of(Path(where)))
 
 
 def _exists(text: str) -> bool:
@@ -157,6 +163,7 @@ def open_data(
     resize_mode: str = "crop",
     cut_test: bool = False,
     part: str | None = None,
+    values: str | None = None,
     later: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Source:
@@ -164,16 +171,18 @@ def open_data(
 
     Args:
         source: `digits`, a folder of class folders or of images without labels, a folder of idx or
-            CIFAR binary files, an images file of an idx pair, or an .npz. Write `./digits` for a
-            folder of that name.
+            CIFAR binary files, an images file of an idx pair, an .npz, .npy or HDF5 file, also
+            as FILE:IMAGES or FILE:IMAGES,LABELS. Write `./digits` for a folder of that name.
         size: (H, W) to serve; None takes the common size of the images up to 160 pixels, else
             128 × 128 or the size of the median image, whichever is smaller, never below 24.
-        channels: 1 or 3; None takes 1 where every image is gray.
+        channels: 1 or 3, of arrays any number; None takes 1 where every image is gray.
         seed: of the split, where the data brings none.
         strict: stop at the first file that cannot be taken in, instead of leaving it out.
         resize_mode: `crop`, `stretch` or `pad`, see `neocog.types.RESIZE_MODES`.
         cut_test: cut a test split out of train where the data brings train and val only.
         part: of all samples only those of this split; the sheet speaks of these alone.
+        values: `pixels`, `raw`, or None to go by the numbers of an array: those that have no white
+            are raw, and taken as they are, see `neocog.data.ranges`.
         later: of a folder of more images than these decode none now: `Source.decoded` decodes
             those that are chosen, and other rows are black.
         progress: called with (steps done, steps in all) as files are read and decoded.
@@ -196,8 +205,13 @@ def open_data(
         resize_mode=resize_mode,
         cut_test=cut_test,
         part="" if part in (None, ALL) else part,
+        values=values or "",
     )
-    built = build_digits(options) if text == "digits" else _build(text, options, progress, later)
+    built = (
+        build_digits(options.of_images())
+        if text == "digits"
+        else _build(text, options, progress, later)
+    )
     sheet = built.sheet
     name = json.dumps([built.key, sheet.classes]).encode()
     return Source(
@@ -220,15 +234,16 @@ def _build(
     later: int | None,
 ) -> Built:
     path = Path(text)
-    _check(path, text)
+    if array_file(text) is None:
+        _check(path, text)
     if (arrays := files_of(path)) is not None:
         kind, files = arrays
         return build_arrays(path, files, kind=kind, options=options, progress=progress)
     if path.is_dir():
-        return build_folder(path, options=options, progress=progress, later=later)
+        return build_folder(path, options=options.of_images(), progress=progress, later=later)
     regular(path, what="DATA that is no folder")
     raise DataError(
-        f"DATA is `digits`, a folder, an .npz or the images of an idx pair; "
+        f"DATA is `digits`, a folder, an .npz, .npy or HDF5 file, or the images of an idx pair; "
         f"{printable(path)} is another file. Give the folder that holds the data."
     )
 

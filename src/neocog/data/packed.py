@@ -1,4 +1,4 @@
-"""Packed files of arrays (.npz, .gz), bounded before anything is unpacked.
+"""Files of arrays (.npz, .npy, .gz), bounded before anything is unpacked.
 
 A few megabytes may unpack to gigabytes, a header may promise more than there is, and a list of
 contents may have no end. What a file declares is compared with its content, and with the
@@ -23,7 +23,7 @@ import numpy as np
 from neocog.errors import DataError, printable
 from neocog.files import opened
 
-__all__ = ["RATIO", "SMALL", "Npz", "check_room", "open_npz", "read_unpacked"]
+__all__ = ["RATIO", "SMALL", "Npz", "check_room", "open_npz", "read_npy", "read_unpacked"]
 
 RATIO = 200
 """How many times larger a file may become when it is unpacked, beyond `SMALL` bytes."""
@@ -90,6 +90,25 @@ def open_npz(path: str | os.PathLike[str]) -> Iterator[Npz]:
             raise _unreadable(npz_path, f"{type(e).__name__}: {printable(str(e)[:200])}") from e
         with held:
             yield Npz(held, infos, npz_path)
+
+
+def read_npy(path: str | os.PathLike[str]) -> np.ndarray:
+    """The array of an .npy file.
+
+    Raises:
+        DataError: it holds no plain array, is damaged, or larger than there is room.
+    """
+    with opened(path, what=_WHAT) as file:
+        try:
+            size = os.fstat(file.fileno()).st_size
+            check_room(size, size)
+            return _read_array(file, size)
+        except Exception as e:  # a reader may raise anything at damaged data
+            why = str(e) if isinstance(e, DataError) else f"{type(e).__name__}: {str(e)[:200]}"
+            raise DataError(
+                f"{printable(path)} cannot be read as an .npy of a plain array (it "
+                f"{printable(why)}). Save it with numpy.save."
+            ) from e
 
 
 def read_unpacked(file: BinaryIO, *, packed: bool) -> Iterator[bytes]:

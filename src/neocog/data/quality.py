@@ -79,12 +79,12 @@ class Sheet(Result):
     """What a data set holds.
 
     Args:
-        kind: digits, folder, idx, npz or cifar.
+        kind: digits, folder, idx, npz, npy, hdf5 or cifar.
         classes: names, in the order of the numbers; none of images without labels.
         counts: of each split, the samples of each class.
         size: (H, W) of the samples as they are served.
-        channels: 1 gray, 3 color.
-        bits: 8 or 16 a value.
+        channels: 1 gray, 3 color, of arrays any number.
+        bits: 8 or 16 a value; 32 of raw values, which have no white.
         found_sizes: (H, W, how many), the most frequent first; the ten most frequent.
         size_range: smallest and largest (H, W) by area, or None where nothing was measured.
         faults: what was left out.
@@ -253,10 +253,11 @@ class Sheet(Result):
                 Table(title="Sizes found (height × width)", columns=["size", "images"], rows=sizes)
             )
         served = f"{self.size[0]} × {self.size[1]} pixels (height × width)"
-        color = "gray" if self.channels == 1 else "color"
+        color = {1: "gray", 3: "color"}.get(self.channels, f"{self.channels} channels")
+        depth = "raw values as float32" if self.bits == 32 else f"{self.bits} bits"
         how = _HOW[self.resize_mode.partition("-")[0]]
         resized = "" if self.size_range == (self.size, self.size) else f", {how}"
-        text = f"Served as {served}{resized}, {color}, {self.bits} bits. "
+        text = f"Served as {served}{resized}, {color}, {depth}. "
         if self.kept is not None:
             text += self.kept.remark() + " "
         text += " ".join([*self.warnings, *self.remarks])

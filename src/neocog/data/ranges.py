@@ -4,10 +4,11 @@
     bool              True is white
     whole numbers     of any other type: up to 255 as 8 bits, up to 65535 as 16
     fractions         in [0, 1]: 1 is white; as 8 bits where all are multiples of 1/255, else as 16
+    other numbers     below zero, above 65535, fractions beyond 1: float32, as they are, with no
+                      white: a raw set, neither scaled nor clipped
 
-Everything else is refused: numbers below zero, above 65535, fractions beyond 1, what is no number.
-The arrays of one set have one meaning: a test part whose brightest pixel is 200 has the white of
-the train part.
+What is no number, or not finite, is refused. The arrays of one set have one meaning: a test part
+whose brightest pixel is 200 has the white of the train part, and where one part is raw all are.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neocog.errors import DataError
+from neocog.errors import DataError, printable
 
 __all__ = ["Ranged", "as_pixels", "dark", "is_blank", "nothing_to_see", "pale_notes"]
 
@@ -35,20 +36,34 @@ class Ranged(NamedTuple):
     cautions: tuple[str, ...]
 
 
-def as_pixels(parts: Sequence[np.ndarray], *, where: str) -> Ranged:
-    """Arrays of a set as uint8 or uint16, with one meaning for those of one kind.
+def as_pixels(
+    parts: Sequence[np.ndarray], *, where: str, names: Sequence[str] = (), values: str = ""
+) -> Ranged:
+    """Arrays of a set as uint8 or uint16 with one white, or as float32 without.
 
     Args:
         parts: numbers of any shape.
         where: the file, for messages.
+        names: of the arrays, for messages.
+        values: `pixels` refuses what has no white, `raw` takes every number as it is; "" decides
+            by the numbers.
 
     Raises:
-        DataError: the numbers have no fixed white.
+        DataError: there are no numbers, or not finite ones; or no fixed white where pixels are
+            needed.
 
     Example:
         >>> as_pixels([np.array([0, 300]), np.array([7, 255])], where="set.npz").pixels[1].dtype
         dtype('uint16')
+        >>> as_pixels([np.array([-1000.0, 400.5])], where="set.npz").pixels[0].tolist()
+        [-1000.0, 400.5]
     """
+    called = list(names) or [where] * len(parts)
+    for part, name in zip(parts, called, strict=True):
+        _check_numbers(part, name, where)
+    raw = values == "raw" or (not values and not all(_whites(parts)))
+    if raw:
+        return _raw(parts, called, where)
     kinds = [_kind(p) for p in parts]
     done, sentences = list(parts), []
     for kind in dict.fromkeys(kinds):
@@ -67,6 +82,80 @@ def as_pixels(parts: Sequence[np.ndarray], *, where: str) -> Ranged:
         )
         cautions = (sentence,)
     return Ranged(done, tuple(sentences), cautions)
+
+
+def _check_numbers(x: np.ndarray, name: str, where: str) -> None:
+    """Whether an array holds finite numbers; the first sample that does not is named.
+
+    Raises:
+        DataError: it does not.
+    """
+    if _kind(x) == "none":
+        raise DataError(f"Pixels are numbers; those of {where} are {x.dtype}. Save them as uint8.")
+    if x.dtype.kind != "f":
+        return
+    at = 0
+    for block in _blocks(x):
+        good = np.isfinite(block).reshape(len(block), -1)
+        if not good.all():
+            row = int(np.flatnonzero(~good.all(1))[0])
+            kind = "NaN" if np.isnan(block[row]).any() else "infinity"
+            rows = int(sum((~np.isfinite(b).reshape(len(b), -1).all(1)).sum() for b in _blocks(x)))
+            raise DataError(
+                f"Values of images are finite; `{printable(name)}` of {where} has {kind} in sample "
+                f"{at + row}, the first of {rows:,} such samples. Fill the gaps, or leave those "
+                "samples out."
+            )
+        at += len(block)
+
+
+def _whites(parts: Sequence[np.ndarray]) -> Iterator[bool]:
+    """Whether the numbers of one kind, those of all parts together, have a white."""
+    kinds: dict[str, list[np.ndarray]] = {}
+    for part in parts:
+        kinds.setdefault(_kind(part), []).append(part)
+    for kind, some in kinds.items():
+        low, high = _ends(some)
+        fractions = kind == "float" and high <= 1
+        whole = kind == "whole" or (not fractions and all(map(_all_whole, some)))
+        bounded = kind == "bool" or kind.startswith("uint")
+        yield bounded or (low >= 0 and (fractions or (whole and 1 < high <= 65535)))
+
+
+def _raw(parts: Sequence[np.ndarray], names: Sequence[str], where: str) -> Ranged:
+    """All numbers as float32, as they are."""
+    made = []
+    for part, name in zip(parts, names, strict=True):
+        with np.errstate(over="ignore"):  # found below
+            x = part.astype(np.float32)
+        if not all(bool(np.isfinite(b).all()) for b in _blocks(x)):
+            raise DataError(
+                f"Values are kept as float32, up to 3.4e38; `{printable(name)}` of {where} has "
+                "larger ones. Divide them first."
+            )
+        made.append(x)
+    low, high = _ends(made)
+    types = ", ".join(sorted({str(p.dtype) for p in parts}))
+    remark = (
+        f"{types} from {low:g} to {high:g}: raw values, taken as float32 as they are, neither "
+        "scaled nor clipped; a model normalizes them with mean and std of its training samples."
+    )
+    spreads = [float(x.std(dtype=np.float64)) for x in made if x.size]
+    wide, narrow = max(spreads, default=0), min((s for s in spreads if s), default=0)
+    cautions: tuple[str, ...] = ()
+    if narrow and wide >= _FAR * narrow:
+        sentence = (
+            f"The standard deviation of one part is {wide:.3g}, that of another {narrow:.3g}: one "
+            "of them may be scaled otherwise. Save them alike."
+        )
+        cautions = (sentence,)
+    return Ranged(made, (remark,), cautions)
+
+
+def _ends(parts: Sequence[np.ndarray]) -> tuple[float, float]:
+    """The smallest and the largest value."""
+    ends = [(float(p.min()), float(p.max())) for p in parts if p.size] or [(0.0, 0.0)]
+    return min(low for low, _ in ends), max(high for _, high in ends)
 
 
 def dark(top: int, white: int) -> list[str]:
@@ -98,6 +187,8 @@ def nothing_to_see(
     Returns:
         numbers of the samples that are of one color, and sentences.
     """
+    if x.dtype == np.float32:  # raw values, which have no white
+        return [], []
     sentences = dark(_brightest(x, rows), int(np.iinfo(x.dtype).max))
     blank = [j for j in np.flatnonzero(clear).tolist() if is_blank(x[rows[j]])]
     if blank:
@@ -156,10 +247,7 @@ def _converted(
     if kind == "bool":
         return [p.astype(np.uint8) * 255 for p in parts], "Truth values, taken as black and white."
     types = ", ".join(sorted({str(p.dtype) for p in parts}))
-    if kind == "none":
-        raise DataError(f"Pixels are numbers; those of {where} are {types}. Save them as uint8.")
-    ends = [(float(p.min()), float(p.max())) for p in parts if p.size] or [(0.0, 0.0)]
-    low, high = float(np.min(ends)), float(np.max(ends))  # NaN stays NaN
+    low, high = _ends(parts)
     span = f"{types} from {low:g} to {high:g}"
     whole = kind == "whole" or all(_all_whole(p) for p in parts)
     if whole and low >= 0 and 1 < high <= 65535:
@@ -173,8 +261,9 @@ def _converted(
         made = [_scaled(p, scale, narrow) for p in parts]
         return made, f"{span}, taken as {bits} bits: 1 is white."
     raise DataError(
-        f"Pixels are whole numbers from 0 to 255 or 65535, or fractions from 0 to 1; those of "
-        f"{where} are {span}. Save them as uint8, 255 for white."
+        f"Pixels are whole numbers from 0 to 255 or 65535, or fractions from 0 to 1, and the model "
+        f"takes pixels; those of {where} are {span}. Save them as uint8, 255 for white, or open an "
+        "external model with --values raw."
     )
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from neocog.data.packed import open_npz
+from neocog.data.array_files import array_file, beside, named_arrays, open_array_file
 from neocog.data.samples import Samples
 from neocog.errors import DataError, UsageError, printable
 
@@ -23,7 +24,7 @@ def series_at(sources: Iterable[str | os.PathLike[str]], shape: tuple[int, ...])
     """The series of some files, with their labels where all have some.
 
     Args:
-        sources: .npz files, see `series_of`; `FILE[17]` is one series of a file.
+        sources: .npz, .npy or HDF5 files, see `series_of`; `FILE[17]` is one series of a file.
         shape: (C, N) of a sample; () for that of the first file.
 
     Raises:
@@ -53,26 +54,30 @@ def series_at(sources: Iterable[str | os.PathLike[str]], shape: tuple[int, ...])
         labels.append(None if y is None else y[rows])
         names += [f"{file}[{i}]" for i in range(len(x))[rows]]
     if not parts:
-        raise DataError("Series are in files, and none was named. Name an .npz file.")
+        raise DataError("Series are in files, and none was named. Name an .npz, .npy or HDF5 file.")
     known = [y for y in labels if y is not None]
     truths = np.concatenate(known) if len(known) == len(parts) else None
     return Samples(torch.cat(parts), truths, names)
 
 
 def series_of(path: str | os.PathLike[str]) -> tuple[Tensor, np.ndarray | None]:
-    """Series from an .npz file: `x`, (B, C, N) or (B, N), and class indices `y` where it has them.
+    """Series from a file of arrays: `x`, (B, C, N) or (B, N), and class indices `y`, if any.
+
+    Args:
+        path: an .npz, .npy or HDF5 file, or FILE:SERIES or FILE:SERIES,LABELS, which name the
+            arrays.
 
     Raises:
         DataError: the file cannot be read so.
     """
-    with open_npz(path) as held:
-        if "x" not in held.names:
-            raise DataError(
-                f"Series are in an .npz file with an array `x`, (B, C, N), and class indices `y`; "
-                f"`{printable(path)}` has no `x`. Save it with np.savez."
-            )
-        values = held.read("x")
-        y = held.read("y") if "y" in held.names else None
+    file, pick = array_file(os.fspath(path)) or (Path(path), "")
+    npy = file.suffix.lower() == ".npy"
+    with open_array_file(beside(file) if npy and file.is_file() else [file]) as held:
+        if not pick and "x" in held.names:
+            pick = "x,y" if "y" in held.names else "x"
+        chosen = named_arrays(held.names, pick or (file.stem if npy else ""), printable(path))[0]
+        values = held.read(chosen.images)
+        y = held.read(chosen.labels) if chosen.labels else None
     if values.dtype.kind not in "biuf":
         raise DataError(
             f"Series are numbers; `{printable(path)}` holds {values.dtype}. Save them as float32."

@@ -239,7 +239,7 @@ def _remarks(
         some = _counted(across, "image lies", "images lie")
         remarks.append(f"{some} in several splits: held-out figures are a little optimistic.")
     if not pile.classes:
-        return [*remarks, "No class folders: these images have no labels."]
+        return [*remarks, _unlabeled(pile)]
     present = [k for k, column in enumerate(zip(*counts.values(), strict=True)) if sum(column)]
     if len(present) < 2 and not pile.part:
         remarks.append("All samples are of one class: there is nothing to learn from them.")
@@ -257,6 +257,12 @@ def _remarks(
     if not held:
         remarks.append("No sample is held out: no figure can be measured on unseen images.")
     return remarks
+
+
+def _unlabeled(pile: RawSamples) -> str:
+    if isinstance(pile.names, PathNames):
+        return "No class folders: these images have no labels."
+    return "No array of labels: these images have none."
 
 
 def _counted(n: int, one: str, many: str) -> str:

@@ -92,6 +92,7 @@ def source_of(
         channels=signal.channels or None,
         resize_mode=signal.resize_mode,
         **trained.drawn,
+        values=signal.values,
         strict=strict,
         later=later,
         progress=progress,
@@ -140,7 +141,7 @@ def data_of(
         except DataError:  # a file that breaks off is left out of a set that is decoded whole
             source = opening()
     split = source.split(name)
-    numbers = source.kind in ("npz", "idx", "cifar")
+    numbers = source.kind in ("npz", "npy", "hdf5", "idx", "cifar")
     matched = match_any(
         trained.spec.classes, source.classes, where, named=trained.named, numbers=numbers
     )

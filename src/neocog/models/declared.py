@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 from neocog.errors import ModelError, UsageError, did_you_mean, printable
 from neocog.files import read_text
-from neocog.types import RESIZE_MODES, InputSpec
+from neocog.types import RESIZE_MODES, VALUES, InputSpec
 
 __all__ = ["ModelOptions", "count", "input_spec", "output_names"]
 
@@ -32,6 +32,7 @@ class ModelOptions(TypedDict, total=False):
         output: of a network that returns several tensors, the one that is the prediction.
         allow_random: take a model whose predictions are not a function of the image alone.
         resize_mode: `crop`, `stretch` or `pad`, how images are brought to that size.
+        values: `raw` for a model of arrays whose values are of any range, taken as they are.
     """
 
     weights: str | os.PathLike[str] | None
@@ -43,6 +44,7 @@ class ModelOptions(TypedDict, total=False):
     output: str | None
     allow_random: bool
     resize_mode: str | None
+    values: str | None
 
 
 def input_spec(
@@ -84,10 +86,13 @@ def input_spec(
         mean=_each(given.get("mean", own.mean if own else (0.0,)), channels, "mean"),
         std=_each(given.get("std", own.std if own else (1.0,)), channels, "std"),
         resize_mode=_mode(given.get("resize_mode", own.resize_mode if own else "crop")),
+        values=_values(given.get("values", own.values if own else "pixels")),
     )
     if (wrong := signal.misfit()) is not None:
         rule = (
-            "Pixels are in [0, 1] when they are normalized" if images else "Values are normalized"
+            "Pixels are in [0, 1] when they are normalized"
+            if images and signal.values == "pixels"
+            else "Values are normalized"
         )
         mine = [n for n in ("mean", "std") if n in given]
         if not mine:
@@ -96,9 +101,10 @@ def input_spec(
                 f"itself that its {wrong}. Give --mean and --std."
             )
         raise UsageError(
-            f"{rule}, and the {wrong}. Correct {' and '.join(f'--{n}' for n in mine)}."
+            f"{rule}, and the {wrong}. Correct {' and '.join(f'--{n}' for n in mine)}"
+            + (", or give --values raw for arrays of any range." if images else ".")
         )
-    if not assumed:
+    if not assumed or signal.values == "raw":
         return signal, ()
     words = {"mean": "a mean of 0", "std": "a deviation of 1"}
     sentence = (
@@ -114,6 +120,15 @@ def _mode(name: str) -> str:
         raise UsageError(
             f"`resize_mode` says how images are brought to a size; got {name!r}. "
             f"{did_you_mean(name, RESIZE_MODES)}"
+        )
+    return name
+
+
+def _values(name: str) -> str:
+    if name not in VALUES:
+        raise UsageError(
+            f"`values` says what a model takes, pixels in [0, 1] or raw values; got {name!r}. "
+            f"{did_you_mean(name, VALUES)}"
         )
     return name
 

@@ -27,6 +27,7 @@ from neocog.data.batches import batches
 from neocog.data.image_decode import decode_file
 from neocog.data.image_files import named_files
 from neocog.data.inputs import named_paths, portions
+from neocog.data.one_image import check_pixels
 from neocog.data.open import Source, is_data, parse_source
 from neocog.data.samples import check_batch, evaluation_batch
 from neocog.data.series import series_at
@@ -425,6 +426,7 @@ class Model(Result):
     def _decode(self, path: str) -> np.ndarray | str:
         signal = self.spec.input
         try:
+            check_pixels(signal)
             return decode_file(
                 path,
                 size=signal.image_size,

@@ -159,8 +159,10 @@ def truths_of(
 def as_split(samples: Samples) -> Split:
     """Samples as a split, to train on: floats as bytes where that is what they were, else 16 bits.
 
+    Raw values stay float32.
+
     Args:
-        samples: of images, in [0, 1].
+        samples: of images, in [0, 1] or raw.
     """
     n, y = len(samples), samples.truth(slice(None))
     names = [samples.name(i) or f"sample {i}" for i in range(n)]
@@ -169,6 +171,9 @@ def as_split(samples: Samples) -> Split:
         x = samples.x.x
     else:
         blocks = [samples.take(slice(i, i + 64)) for i in range(0, n, 64)]
+        if any(float(b.min()) < 0 or float(b.max()) > 1 for b in blocks):
+            raw = np.concatenate([b.permute(0, 2, 3, 1).numpy() for b in blocks])
+            return Split(raw, labels, names, ids_of(raw))
         bytes_ = all(torch.equal(b.mul(255).round().div(255), b) for b in blocks)
         white, kind = (255, np.uint8) if bytes_ else (65535, np.uint16)
         x = np.concatenate(

@@ -23,7 +23,11 @@ __all__ = [
     "numbers",
     "sheet",
     "signed",
+    "within",
 ]
+
+_BEYOND = 0.5
+"""How far values may be beyond [0, 1] and be pixels still, as interpolation makes them."""
 
 Window = Sequence[int]
 """(first row, row behind the last, first column, column behind the last)."""
@@ -32,6 +36,8 @@ Window = Sequence[int]
 def as_image(x: Tensor | np.ndarray) -> np.ndarray:
     """Values in [0, 1], (C, H, W) with 1 or 3 channels, as an image; of others the mean.
 
+    Raw values, which go far beyond, are drawn from their smallest to their largest.
+
     Example:
         >>> as_image(np.ones((1, 2, 2))).tolist()
         [[255, 255], [255, 255]]
@@ -39,8 +45,23 @@ def as_image(x: Tensor | np.ndarray) -> np.ndarray:
     values = numbers(x)
     if values.shape[0] not in (1, 3):
         values = values.mean(0, keepdims=True)
+    values = within(values)
     levels = np.rint(np.clip(np.nan_to_num(values), 0, 1) * 255).astype(np.uint8)
     return np.ascontiguousarray(levels[0] if len(levels) == 1 else levels.transpose(1, 2, 0))
+
+
+def within(values: np.ndarray) -> np.ndarray:
+    """Values in [0, 1] as they are; raw ones, half the range beyond it, stretched to it.
+
+    Example:
+        >>> within(np.array([-100.0, 0.0, 300.0])).tolist(), within(np.array([1.01])).tolist()
+        ([0.0, 0.25, 1.0], [1.01])
+    """
+    known = values[np.isfinite(values)]
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+    if low >= -_BEYOND and high <= 1 + _BEYOND:
+        return values
+    return np.asarray((values - low) / ((high - low) or 1.0))
 
 
 def amounts(

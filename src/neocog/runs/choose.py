@@ -79,8 +79,12 @@ def _chosen(recipe: Recipe, *, strict: bool, progress: Progress) -> tuple[Recipe
     if not weights:
         return random, (_NOT_INSTALLED,) if _photographs(shapes) else ()
     if not _photographs(shapes):
-        why = "gray" if shapes.channels == 1 else f"{shapes.side:g} pixels a side or less"
-        return random, (_other(f"the images are {why}"),)
+        return random, (
+            _other(
+                f"the images are {_kind(shapes)}",
+                possible=not shapes.raw and shapes.channels in (1, 3),
+            ),
+        )
     known = next((w for w in weights if w.name == BACKBONE), weights[0])
     started = replace(
         recipe,
@@ -123,15 +127,26 @@ def _of_own(table: str) -> str:
     )
 
 
-def _other(why: str) -> str:
+def _other(why: str, *, possible: bool = True) -> str:
+    rest = " (--init imagenet takes them all the same)" if possible else ""
     return (
-        f"Starts from random weights: {why}, and ImageNet weights are of color photographs "
-        "(--init imagenet takes them all the same)."
+        f"Starts from random weights: {why}, and ImageNet weights are of color photographs{rest}."
     )
 
 
+def _kind(shapes: Shapes) -> str:
+    """Why images are no photographs."""
+    if shapes.raw:
+        return "arrays of raw values"
+    if shapes.channels == 1:
+        return "gray"
+    if shapes.channels != 3:
+        return f"of {shapes.channels} channels"
+    return f"{shapes.side:g} pixels a side or less"
+
+
 def _photographs(shapes: Shapes) -> bool:
-    return shapes.channels == 3 and shapes.side >= LEAST_SIDE
+    return not shapes.raw and shapes.channels == 3 and shapes.side >= LEAST_SIDE
 
 
 def _opened(recipe: Recipe, size: tuple[int, int], *, strict: bool, progress: Progress) -> Source:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from neocog.audits.compare import flipped
+from neocog.data.display import as_displayed
 from neocog.data.open import parse_source
 from neocog.errors import printable
 from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Map, Scalar, Section, Table, share
@@ -296,7 +297,7 @@ def _worst(experiment: Experiment, outputs: SplitOutputs, most: int, title: str)
     classes = [printable(c) for c in experiment.source.classes]
     return Gallery(
         title=title,
-        images=[_image(split.x[i]) for i in worst],
+        images=[as_displayed(split.x[i]) for i in worst],
         captions=[
             f"✗ {classes[predicted[i]]} {share(float(p[i]))}\nis {classes[split.y[i]]}"
             + (f"\n{printable(split.names[i])}" if most > WORST else "")
@@ -304,12 +305,6 @@ def _worst(experiment: Experiment, outputs: SplitOutputs, most: int, title: str)
         ],
         note="The prediction with its probability, and the true class.",
     )
-
-
-def _image(x: np.ndarray) -> np.ndarray:
-    if x.dtype == np.uint16:
-        x = (x >> 8).astype(np.uint8)
-    return x[:, :, 0] if x.shape[2] == 1 else x
 
 
 def _inside(experiment: Experiment) -> Section:
@@ -342,7 +337,7 @@ def first_filters(module: nn.Module) -> Gallery | None:
     gray = ((w / largest + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     return Gallery(
         title="first-layer filters",
-        images=[_image(k) for k in gray],
+        images=[as_displayed(k) for k in gray],
         captions=[f"{math.sqrt(float((k**2).sum())):.2f}" for k in w],
         note="Mid-gray is zero; below each, its norm.",
     )

@@ -48,7 +48,7 @@ from neocog.runs.small import default_steps, rate_of_batch, suited_batch
 from neocog.runs.start import Start
 from neocog.tasks.pretext.table import METHODS
 from neocog.tasks.task import Task
-from neocog.training.augment import Augment, suited
+from neocog.training.augment import OF_PIXELS, Augment, suited
 from neocog.training.average import Average
 from neocog.training.layer_rates import finetuning
 from neocog.training.loop import step_seed
@@ -64,6 +64,10 @@ UNLABELED, LEAST_UNLABELED = "unlabeled", 8
 
 LEAST_STD = 1e-3
 """Standard deviation of a channel of the data by which its pixels are divided, at least."""
+
+
+FLAT = 1e-6
+"""Spread of a channel of raw values, by its mean, that float32 rounds away."""
 
 
 @dataclass(kw_only=True)
@@ -229,7 +233,9 @@ def prepare(
     if recipe.augment is None:
         signal = spec.input
         suits = suited if recipe.pretrain is None else suited_views
-        recipe = replace(recipe, augment=suits(signal.channels, signal.image_size))
+        raw = signal.values == "raw"
+        recipe = replace(recipe, augment=suits(signal.channels, signal.image_size, raw=raw))
+    _check_raw(spec, recipe)
     spent = _preflight(spec, recipe, recipe.machine.device or best_device())
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(step_seed(recipe.train.seed, -1))
@@ -404,6 +410,24 @@ def _check(source: Source, recipe: Recipe) -> list[str]:
     return [*notes, *_left_out(source)]
 
 
+def _check_raw(spec: ModelSpec, recipe: Recipe) -> None:
+    """Refuse what is in units of white, which raw values do not have."""
+    signal, augment = spec.input, recipe.augment
+    if signal.values != "raw" or augment is None:
+        return
+    if recipe.semi_supervised:
+        raise UsageError(
+            "--semi changes the contrast of unlabeled images, which raw values do not have. Leave "
+            "it out, or save the images as pixels."
+        )
+    wrong = [n for n in OF_PIXELS if getattr(augment, n)]
+    if wrong:
+        raise UsageError(
+            f"`augment.{wrong[0]}` changes pixels in [0, 1]; these are raw values, which have no "
+            "white. Leave it out, or save the images as pixels."
+        )
+
+
 def _check_semi(few: FewLabels, recipe: Recipe) -> None:
     if recipe.train.batch_size < 2:
         raise UsageError(
@@ -485,11 +509,15 @@ def _taken_over(recipe: Recipe, started: Start | None) -> tuple[Recipe, InputSpe
 
 
 def _spec(source: Source, recipe: Recipe, taken: InputSpec | None) -> ModelSpec:
-    channels = recipe.data.channels
+    channels, values = recipe.data.channels, source.values
     if taken is None:
-        mean, std = statistics(source.splits["train"])
-        mean = tuple(round(v, 4) for v in mean)
-        std = tuple(round(max(v, LEAST_STD), 4) for v in std)
+        mean, std = _rounded(*statistics(source.splits["train"]), values=values)
+    elif taken.values != values:
+        raise UsageError(
+            f"The initial weights take {taken.values} values, and `{printable(source.path)}` holds "
+            f"{values} values{'' if values == 'pixels' else ' of any range'}. Train from random "
+            "weights, --init none, or give data of that kind."
+        )
     elif taken.channels == channels:
         mean, std = taken.mean, taken.std
     else:  # the same for every channel, gray as the gray of a color image
@@ -505,7 +533,25 @@ def _spec(source: Source, recipe: Recipe, taken: InputSpec | None) -> ModelSpec:
             mean=mean,
             std=std,
             resize_mode=recipe.data.resize_mode,
+            values=values,
         ),
+    )
+
+
+def _rounded(
+    mean: tuple[float, ...], std: tuple[float, ...], *, values: str
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation as a spec holds them; a channel without spread is divided by 1.
+
+    Example:
+        >>> _rounded((0.12345, -31.2345678), (0.0, 412.5), values="raw")
+        ((0.12345, -31.2346), (1.0, 412.5))
+    """
+    if values == "pixels":
+        return tuple(round(v, 4) for v in mean), tuple(round(max(v, LEAST_STD), 4) for v in std)
+    flat = [s <= FLAT * abs(m) for m, s in zip(mean, std, strict=True)]
+    return tuple(float(f"{v:.6g}") for v in mean), tuple(
+        1.0 if none else float(f"{v:.6g}") for v, none in zip(std, flat, strict=True)
     )
 
 

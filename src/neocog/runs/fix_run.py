@@ -35,7 +35,7 @@ from neocog.training.augment import Augment, suited
 from neocog.training.loop import Objective
 from neocog.training.machine import Machine
 from neocog.training.optimize import ScheduleConfig, suited_rate
-from neocog.types import ModelSpec
+from neocog.types import InputSpec, ModelSpec
 from neocog.version import __version__
 
 __all__ = [
@@ -107,7 +107,7 @@ def recipe_of(
     )
     base = Recipe(
         objective=Objective(label_smoothing=0.0),
-        augment=_moved(signal.channels, signal.image_size),
+        augment=_moved(signal),
     )
     if conversion.network is not None:
         base = _recipe_before(trained)
@@ -129,7 +129,7 @@ def recipe_of(
         optimizer=replace(optimizer, lr=rate),
         schedule=ScheduleConfig(name="cosine", warmup=0.1),
         # A mixture of two samples has no second view whose prediction it should share.
-        augment=replace(base.augment or _moved(signal.channels, signal.image_size), mixup=0.0),
+        augment=replace(base.augment or _moved(signal), mixup=0.0),
         machine=MachineConfig(device=finetune_options.device),
         provenance=Provenance(command="fix"),
     )
@@ -143,9 +143,11 @@ def _recipe_before(trained: Model) -> Recipe:
     return Recipe(model=ModelConfig(name=network["name"], options=dict(network["options"])))
 
 
-def _moved(channels: int, size: tuple[int, int]) -> Augment:
+def _moved(signal: InputSpec) -> Augment:
     """Shift augmentation as large as the shifts of an audit, with the same border."""
-    return replace(suited(channels, size), shift=float(max(1, min(size) // 8)), border="reflect")
+    size = signal.image_size
+    plain = suited(signal.channels, size, raw=signal.values == "raw")
+    return replace(plain, shift=float(max(1, min(size) // 8)), border="reflect")
 
 
 STEPS = 8
@@ -227,6 +229,8 @@ def origin(trained: Model) -> dict[str, Any]:
         "std": list(signal.std),
         "resize_mode": signal.resize_mode,
     }
+    if signal.stated_values:
+        opening["values"] = signal.values
     if trained.spec.output.name:
         opening["output"] = trained.spec.output.name
     if trained.card.get("weights"):

@@ -46,6 +46,7 @@ def load(
     output: str | None = None,
     allow_random: bool = False,
     resize_mode: str | None = None,
+    values: str | None = None,
 ) -> Model:
     """Any model, ready for every verb.
 
@@ -72,6 +73,8 @@ def load(
             results.
         resize_mode: how images are brought to `size`: `crop`, `stretch` or `pad`; `crop`, or what
             the file says, if left out.
+        values: `pixels` in [0, 1], or `raw`: arrays of any range, taken as they are; mean and std
+            are of these then.
 
     Raises:
         UnsafeWeights: a file would execute code when it is opened.
@@ -92,6 +95,7 @@ def load(
         "classes": classes,
     }
     given |= {"init": init, "resize_mode": resize_mode, "task": task, "output": output}
+    given |= {"values": values}
     given = {name: value for name, value in given.items() if value is not None}
     for name in {"size", "mean", "std"} & given.keys():  # arrays and tensors too
         given[name] = tuple(v.item() if hasattr(v, "item") else v for v in given[name])

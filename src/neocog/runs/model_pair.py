@@ -18,7 +18,7 @@ from neocog.fields import Fields
 from neocog.models.model import Model
 from neocog.runs.load import load
 from neocog.store.foreign import LIBRARIES
-from neocog.types import LARGEST, NUMBER, RESIZE_MODES
+from neocog.types import LARGEST, NUMBER, RESIZE_MODES, VALUES
 
 __all__ = ["open_pair"]
 
@@ -122,4 +122,6 @@ def _opened(known: Fields) -> dict[str, Any]:
     }
     if "resize_mode" in known:  # older have none
         options["resize_mode"] = known.text("resize_mode", among=RESIZE_MODES)
+    if "values" in known:
+        options["values"] = known.text("values", among=VALUES)
     return options | {name: known.text(name) for name in ("output", "weights") if name in known}

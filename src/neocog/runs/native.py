@@ -33,14 +33,16 @@ class Shapes:
     """What is known of images that were not decoded.
 
     Args:
-        channels: 1 where every image is gray, else 3.
+        channels: 1 where every image is gray, 3 in color, of arrays any number.
         heights: in pixels, (N,).
         widths: in pixels, (N,).
+        raw: values are of any range, and no pixels.
     """
 
     channels: int
     heights: np.ndarray
     widths: np.ndarray
+    raw: bool = False
 
     @property
     def side(self) -> float:
@@ -60,7 +62,8 @@ def shapes_of(source: str) -> Shapes:
         return Shapes(1 if gray else 3, table["height"].astype(int), table["width"].astype(int))
     sheet = open_data(source).sheet
     sizes = np.array(sheet.found_sizes or [(*sheet.size, 1)])
-    return Shapes(sheet.channels, *(np.repeat(sizes[:, i], sizes[:, 2]) for i in (0, 1)))
+    heights, widths = (np.repeat(sizes[:, i], sizes[:, 2]) for i in (0, 1))
+    return Shapes(sheet.channels, heights, widths, raw=sheet.bits == 32)
 
 
 def backbone_size(signal: InputSpec, shapes: Shapes) -> tuple[int, int]:

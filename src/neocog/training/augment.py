@@ -24,7 +24,10 @@ from neocog.symmetry.warp import (
     warp,
 )
 
-__all__ = ["Augment", "Mixed", "augment", "equalize", "suited", "varied"]
+__all__ = ["OF_PIXELS", "Augment", "Mixed", "augment", "equalize", "suited", "varied"]
+
+OF_PIXELS = ("brightness", "contrast", "saturation", "hue", "grayscale", "equalize")
+"""Augmentations in units of white, or of color: raw values have neither."""
 
 
 MOST = 100_000
@@ -124,16 +127,20 @@ class Augment:
         )
 
 
-def suited(channels: int, size: tuple[int, int]) -> Augment:
+def suited(channels: int, size: tuple[int, int], *, raw: bool = False) -> Augment:
     """Default augmentation: shifts of up to a fourteenth of the side.
 
-    Color images are assumed to be photographs; half of them are flipped horizontally too.
+    Color images are assumed to be photographs; half of them are flipped horizontally too. Raw
+    values are reflected at the border, as 0 is no black there.
 
     Example:
         >>> suited(1, (28, 28)).shift, suited(3, (128, 128)).flip
         (2.0, True)
     """
-    return Augment(shift=float(max(1, round(min(size) / 14))), flip=channels == 3)
+    shift = float(max(1, round(min(size) / 14)))
+    if raw:
+        return Augment(shift=shift, border="reflect")
+    return Augment(shift=shift, flip=channels == 3)
 
 
 def varied(options: Augment, channels: int) -> Augment:

@@ -14,12 +14,13 @@ from neocog.training.augment import Augment
 __all__ = ["suited_strong", "suited_views"]
 
 
-def suited_views(channels: int, size: tuple[int, int]) -> Augment:
+def suited_views(channels: int, size: tuple[int, int], *, raw: bool = False) -> Augment:
     """Augmentations of each view.
 
     Args:
         channels: 3 for color, taken for photographs; 1 for gray, taken for drawings.
         size: (H, W) of the images.
+        raw: values of any range: only where they lie is changed, of any number of channels.
 
     Raises:
         DataError: other channels.
@@ -28,6 +29,11 @@ def suited_views(channels: int, size: tuple[int, int]) -> Augment:
         >>> suited_views(3, (32, 32)).flip, suited_views(1, (28, 28)).flip
         (True, False)
     """
+    shift = float(max(1, round(min(size) / 14)))
+    if raw:
+        return Augment(
+            crop=0.5, rotate=10.0, shear=0.2, aspect_jitter=0.2, shift=shift, border="reflect"
+        )
     if channels == 3:
         return Augment(
             crop=0.2,
@@ -46,7 +52,7 @@ def suited_views(channels: int, size: tuple[int, int]) -> Augment:
             rotate=10.0,
             shear=0.2,
             aspect_jitter=0.2,
-            shift=float(max(1, round(min(size) / 14))),
+            shift=shift,
             contrast=0.3,
         )
     raise DataError(

@@ -47,7 +47,8 @@ def pretrain(
     used to measure nearest neighbors, and for nothing else.
 
     Args:
-        data: `digits`, a folder of images with or without class folders, idx files, an .npz file.
+        data: `digits`, a folder of images with or without class folders, idx files, a
+            file of arrays.
         method: simclr, vicreg, barlow-twins, byol, fastsiam, emp-ssl, rotation or masked.
         model: one of `neocog models` that ends in a linear layer.
         epochs: passes over the training images.

@@ -68,8 +68,8 @@ def train(
     """Train a classifier and keep it, with its report, in a run folder.
 
     Args:
-        data: `digits`, a folder of class folders, a folder of idx files, an .npz file; None for
-            the recipe's.
+        data: `digits`, a folder of class folders, a folder of idx files, an .npz, .npy or
+            HDF5 file, as FILE:IMAGES,LABELS too; None for the recipe's.
         model: one of `neocog models`.
         epochs: passes over the training samples.
         budget: seconds for the whole command, instead of epochs.

@@ -17,13 +17,15 @@ import torch
 from torch import Tensor
 
 from neocog.data.image_decode import decode, head
+from neocog.data.one_image import check_pixels
 from neocog.data.samples import Samples
 from neocog.errors import DataError, ShapeMismatch, UsageError, printable
 from neocog.exhibits import png
+from neocog.render.pixels import within
 from neocog.web.network import Network
 from neocog.web.refused import Missing
 
-__all__ = ["KEPT", "PIXELS", "Album", "as_png", "synthetic"]
+__all__ = ["KEPT", "PIXELS", "Album", "as_png", "displayed", "synthetic"]
 
 PIXELS = 40_000_000
 """Of an image that a person brings, at most."""
@@ -205,6 +207,7 @@ def _size(data: bytes) -> tuple[int, int]:
 
 
 def _decoded(data: bytes, network: Network) -> Tensor:
+    check_pixels(network.model.spec.input)
     if len(network.size) != 2 or network.channels not in (1, 3):
         raise UsageError(
             f"Images go into models of 1 or 3 channels of rows and columns; this one takes "
@@ -219,10 +222,18 @@ def _decoded(data: bytes, network: Network) -> Tensor:
 
 
 def as_png(values: Tensor) -> bytes:
-    """An image (1, C, H, W) in [0, 1] as a PNG file; gray, the first channel, if not of 3."""
-    plain = (values[0].clamp(0, 1) * 255).round().to(torch.uint8)
+    """An image (1, C, H, W) in [0, 1] as a PNG file; gray, the first channel, if not of 3.
+
+    Raw values are drawn from their smallest to their largest.
+    """
+    plain = (displayed(values[0]) * 255).round().to(torch.uint8)
     array = plain.permute(1, 2, 0).numpy() if len(plain) == 3 else plain[0].numpy()
     return png(array)
+
+
+def displayed(x: Tensor) -> Tensor:
+    """Values of an image as shades from 0 to 1; raw ones from their smallest to their largest."""
+    return torch.from_numpy(within(x.numpy())).to(x.dtype).clamp(0, 1)
 
 
 def synthetic(network: Network, *, seed: int = 0) -> Samples:

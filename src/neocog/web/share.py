@@ -20,7 +20,7 @@ from typing import Any
 from neocog.errors import NeocogError, UsageError
 from neocog.graph.structure import Node
 from neocog.web import api
-from neocog.web.album import as_png
+from neocog.web.album import as_png, displayed
 from neocog.web.audit import audit
 from neocog.web.cam import Wanted
 from neocog.web.frame import Frame, plain
@@ -411,7 +411,9 @@ def whole_of(plain: Mapping[str, Any], name: str) -> int:
 
 
 def _image(frame: Frame, one: Pass, most: int) -> dict[str, Any]:
-    x = one.x[0].clamp(0, 1) if one.x.dim() == 4 else one.x[0]
+    x = one.x[0]
+    if one.x.dim() == 4:
+        x = displayed(x)
     if one.x.dim() != 4:
         return frame.add(x)
     steps = [max(1, -(-n // most)) for n in x.shape[1:]]

@@ -15,6 +15,7 @@ from torch import Tensor
 from neocog.errors import NeocogError, UsageError
 from neocog.graph.output_kind import kind_of, probabilities
 from neocog.graph.structure import Node
+from neocog.web.album import displayed
 from neocog.web.cam import Cams, Explained, Wanted
 from neocog.web.equivariance import node_baselines, node_errors
 from neocog.web.frame import Frame
@@ -201,7 +202,7 @@ def errors_of(one: Pass, wanted: object) -> list[dict[str, Any]] | None:
 def _image(frame: Frame, x: Tensor) -> dict[str, Any]:
     """What went in, as bytes; of images from black to white."""
     if x.dim() == 4:
-        return frame.add(x[0].clamp(0, 1), most=1.0)
+        return frame.add(displayed(x[0]), most=1.0)
     return frame.add(x[0])
 
 

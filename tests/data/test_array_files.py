@@ -1,0 +1,234 @@
+"""Float arrays, .npy and HDF5: values as they are, names of published sets, no link followed."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from neocog.data.array_files import named_arrays
+from neocog.data.batches import pixels, statistics
+from neocog.data.image_decode import fit_all
+from neocog.data.open import is_data, open_data
+from neocog.data.series import series_at
+from neocog.errors import DataError
+
+RNG = np.random.default_rng(5)
+
+
+def raw_set(n: int = 40, channels: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    """Values of any range, each channel in its own."""
+    scale = 10.0 ** np.arange(channels)
+    x = RNG.normal(size=(n, 26, 24, channels)) * scale - 3 * scale
+    return x.astype(np.float32), np.arange(n) % 2
+
+
+def test_raw_values_are_neither_scaled_nor_clipped(tmp_path):
+    x, y = raw_set()
+    np.savez(tmp_path / "set.npz", x_train=x[:30], y_train=y[:30], x_test=x[30:], y_test=y[30:])
+    source = open_data(tmp_path / "set.npz")
+    assert source.values == "raw"
+    np.testing.assert_array_equal(source.splits["test"].x, x[30:])
+    batch = pixels(source.splits["test"], np.arange(10))
+    np.testing.assert_array_equal(batch.numpy(), np.moveaxis(x[30:], 3, 1))
+    again = open_data(tmp_path / "set.npz")  # from the cache
+    np.testing.assert_array_equal(again.splits["test"].x, x[30:])
+    assert "raw values, taken as float32 as they are" in " ".join(source.sheet.remarks)
+    assert "4 channels, raw values as float32" in source.sheet.exhibits()[0].text
+
+
+def test_statistics_of_raw_values_are_those_of_every_value(tmp_path):
+    x, y = raw_set(200)
+    np.savez(tmp_path / "set.npz", x_train=x, y_train=y, x_val=x, y_val=y)
+    mean, std = statistics(open_data(tmp_path / "set.npz").splits["train"])
+    flat = x.reshape(-1, 4).astype(np.float64)
+    np.testing.assert_allclose(mean, flat.mean(0), rtol=1e-12)
+    np.testing.assert_allclose(std, flat.std(0), rtol=1e-9)  # sums in another order
+
+
+@pytest.mark.parametrize(
+    ("shape", "served"),
+    [((40, 12, 10, 5), (12, 10, 5)), ((40, 2, 30, 28), (30, 28, 2)), ((40, 9, 8), (9, 8, 1))],
+)
+def test_channels_of_any_number_are_found_by_their_axis(shape, served, tmp_path):
+    np.savez(tmp_path / "set.npz", x=RNG.integers(0, 256, shape, np.uint8), y=np.arange(40) % 2)
+    sheet = open_data(tmp_path / "set.npz", size=served[:2]).sheet
+    assert (*sheet.size, sheet.channels) == served
+    assert sheet.bits == 8
+
+
+def test_an_order_of_axes_that_sizes_do_not_show_is_refused(tmp_path):
+    np.savez(tmp_path / "set.npz", x=np.zeros((40, 9, 9, 9), np.uint8), y=np.arange(40) % 2)
+    with pytest.raises(DataError, match="with fewer channels C than rows and columns"):
+        open_data(tmp_path / "set.npz")
+
+
+def test_raw_values_are_resized_in_their_own_range():
+    x = np.full((1, 8, 8, 4), -1e4, np.float32)
+    np.testing.assert_allclose(
+        fit_all(x, size=(5, 5), channels=4, resize_mode="crop"), -1e4, rtol=1e-6
+    )
+
+
+def test_npy_files_beside_each_other_are_one_set(tmp_path):
+    x, y = raw_set()
+    for name, array in (("x_train", x), ("y_train", y), ("x_test", x[:10]), ("y_test", y[:10])):
+        np.save(tmp_path / f"{name}.npy", array)
+    folder = open_data(tmp_path)
+    assert folder.kind == "npy"
+    assert len(folder.splits["test"]) == 10
+    one = open_data(tmp_path / "x_test.npy")  # with the labels beside it
+    assert one.classes == ("0", "1")
+    assert len(one.whole) == 10
+    np.save(tmp_path / "alone.npy", x)
+    assert open_data(tmp_path / "alone.npy").classes == ()
+    (tmp_path / "alone.npy").write_bytes((tmp_path / "alone.npy").read_bytes()[:-4])
+    with pytest.raises(DataError, match=r"cannot be read as an \.npy of a plain array"):
+        open_data(tmp_path / "alone.npy")
+
+
+@pytest.mark.parametrize(
+    ("names", "pick", "expected"),
+    [
+        (["train/images", "train/labels", "test/images", "test/labels"], "",
+         [("train/images", "train/labels", "train"), ("test/images", "test/labels", "test")]),
+        (["train_set_x", "train_set_y", "list_classes"], "",
+         [("train_set_x", "train_set_y", "train")]),
+        (["X_train", "Y_train", "X_valid", "Y_valid"], "",
+         [("X_train", "Y_train", "train"), ("X_valid", "Y_valid", "val")]),
+        (["ans", "images", "ra"], "", [("images", "ans", "")]),
+        (["train/data", "train/target"], "", [("train/data", "train/target", "train")]),
+        (["arr_0"], "", [("arr_0", "", "")]),
+        (["a/cubes", "a/labels", "b/cubes"], "a/cubes", [("a/cubes", "a/labels", "")]),
+        (["cubes", "kind", "labels"], "cubes,kind", [("cubes", "kind", "")]),
+        (["imgs", "latents_classes", "latents_values"], "imgs", [("imgs", "", "")]),
+    ],
+)  # fmt: skip
+def test_arrays_are_found_by_the_names_of_published_sets(names, pick, expected):
+    found = named_arrays(names, pick, "set")
+    assert [(n.images, n.labels, n.role) for n in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "pick", "message"),
+    [
+        (["x_train", "x_test", "y_train"], "", "`x_test` has none"),
+        (["spectra", "kind"], "", "or name its images and labels, as set:kind,LABELS"),
+        (["images"], "image", r"must hold an array `image`, .* Did you mean `images`"),
+    ],
+)
+def test_names_that_fit_nothing_are_one_sentence(names, pick, message):
+    with pytest.raises(DataError, match=message):
+        named_arrays(names, pick, "set")
+
+
+def test_series_come_from_npy_files_too(tmp_path):
+    x = RNG.normal(size=(6, 2, 16)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "y.npy", np.arange(6))
+    samples = series_at([tmp_path / "x.npy"], (2, 16))
+    assert samples.y is not None
+    np.testing.assert_array_equal(samples.take(slice(0, 6)).numpy(), x)
+
+
+# ---- HDF5
+
+
+def hdf5(path: Path, **arrays: np.ndarray) -> Path:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "w") as file:
+        for name, array in arrays.items():
+            file.create_dataset(name.replace("__", "/"), data=array)
+    return path
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {}, {"chunks": (7, 5, 24, 3)}, {"compression": "gzip", "chunks": (7, 5, 24, 3)},
+        {"compression": "gzip", "shuffle": True, "fletcher32": True}, {"compression": "lzf"},
+    ],
+)  # fmt: skip
+def test_hdf5_holds_what_was_saved(options, tmp_path):
+    h5py = pytest.importorskip("h5py")
+    x, y = raw_set()
+    with h5py.File(tmp_path / "set.h5", "w") as file:
+        file.create_dataset("train/images", data=x.astype(">f8"), **options)
+        file["train/labels"] = y[:, None]
+        file["other/images"] = x[::-1]
+    source = open_data(f"{tmp_path / 'set.h5'}:train/images")
+    assert source.kind == "hdf5"
+    found = np.concatenate([source.splits[s].x for s in source.splits])
+    rows = [int(n[7:-1]) for s in source.splits.values() for n in s.names]
+    np.testing.assert_array_equal(found, x[rows])
+    assert source.classes == ("0", "1")
+    assert is_data(f"{tmp_path / 'set.h5'}:train/images:test")
+
+
+def test_what_hdf5_refers_to_is_never_opened(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    x, _ = raw_set()
+    secret = hdf5(tmp_path / "secret.h5", images=x)
+    path = tmp_path / "set.h5"
+    layout = h5py.VirtualLayout(x.shape, x.dtype)
+    layout[:] = h5py.VirtualSource(secret, "images", x.shape)
+    with h5py.File(path, "w") as file:
+        file["link"] = h5py.ExternalLink("secret.h5", "images")
+        file["soft"] = h5py.SoftLink("/link")
+        file.create_virtual_dataset("virtual", layout)
+        file.create_dataset("refs", data=[file.ref], dtype=h5py.ref_dtype)
+        file.create_dataset("away", x.shape, "f4", external=[("raw.bin", 0, x.nbytes)])
+        plain = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        plain.set_chunk(x.shape)
+        plain.set_filter(32008, h5py.h5z.FLAG_OPTIONAL, ())  # bitshuffle, which is a plugin
+        space = h5py.h5s.create_simple(x.shape)
+        h5py.h5d.create(file.id, b"plugin", h5py.h5t.NATIVE_FLOAT, space, dcpl=plain)
+        file["self"] = file["/"]
+    for name, message in (
+        ("link", "is a link to another file, and no other file is opened"),
+        ("soft", "is a symbolic link, which is not followed"),
+        ("virtual", "has its values in other files"),
+        ("refs", "references to other objects"),
+        ("away", "has its values in other files"),
+        ("plugin", r"filter 32008\), which is a library to be loaded"),
+    ):
+        with pytest.raises(DataError, match=message):
+            open_data(f"{path}:{name}")
+
+
+def test_hdf5_is_bounded_before_it_is_read(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "set.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("images", (10**6, 1000, 1000), "f4", chunks=(1, 1000, 1000))
+        small = file.create_dataset("bomb", (4, 8, 8), "u1", chunks=(4, 8, 8), compression="gzip")
+        small.id.write_direct_chunk((0, 0, 0), zlib.compress(bytes(1 << 24)))
+    with pytest.raises(DataError, match="more than 200 times as much"):
+        open_data(f"{path}:images")
+    with pytest.raises(DataError, match="unpacks to more than its 256 bytes"):
+        open_data(f"{path}:bomb")
+    path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    with pytest.raises(DataError, match="cannot be read as HDF5 of plain arrays"):
+        open_data(path)
+
+
+def test_hdf5_without_h5py_says_how_to_install_it(tmp_path, monkeypatch):
+    import sys
+
+    from neocog.errors import UsageError
+
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    (tmp_path / "set.h5").write_bytes(b"\x89HDF")
+    with pytest.raises(UsageError, match=r"pip install 'neocog\[hdf5\]'"):
+        open_data(tmp_path / "set.h5")
+
+
+def test_class_names_of_hdf5_may_be_texts_of_any_length(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    x, y = raw_set()
+    with h5py.File(tmp_path / "set.h5", "w") as file:
+        file["images"], file["labels"] = x, y
+        file.create_dataset("class_names", data=["ant", "bee"], dtype=h5py.string_dtype())
+    assert open_data(tmp_path / "set.h5").classes == ("ant", "bee")
