@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from neocog.verbs.explain import explain
     from neocog.verbs.export import export
     from neocog.verbs.fix import fix
+    from neocog.verbs.neighbors import neighbors
     from neocog.verbs.predict import predict
     from neocog.verbs.pretrain import pretrain
     from neocog.verbs.priors import priors
@@ -49,6 +50,7 @@ __all__ = [
     "export",
     "fix",
     "load",
+    "neighbors",
     "open_data",
     "predict",
     "pretrain",
@@ -69,6 +71,7 @@ _ROOMS = {
     "export": "neocog.verbs.export",
     "fix": "neocog.verbs.fix",
     "load": "neocog.runs.load",
+    "neighbors": "neocog.verbs.neighbors",
     "open_data": "neocog.data.open",
     "predict": "neocog.verbs.predict",
     "pretrain": "neocog.verbs.pretrain",

@@ -123,7 +123,7 @@ def test_places_that_are_not_there(tmp_path):
     with pytest.raises(UsageError, match="Data is read from this machine"):
         open_data("https://example.org/data")
     (tmp_path / "a.txt").write_text("")
-    with pytest.raises(DataError, match=r"DATA is `digits`, a folder, an .npz or the images"):
+    with pytest.raises(DataError, match=r"DATA is `digits`, a folder, an .npz, .npy or HDF5 file"):
         open_data(tmp_path / "a.txt")
 
 

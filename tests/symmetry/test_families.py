@@ -7,6 +7,7 @@ from neocog.symmetry.families import (
     BrightnessFamily,
     ContrastFamily,
     Family,
+    HueFamily,
     OrientationFamily,
     ScaleFamily,
 )
@@ -74,3 +75,15 @@ def test_steps_of_a_line_end_at_its_window(family: Family) -> None:
     assert int(family.after(last, torch.tensor(1))) == -1
     assert family.amount(0) == 0
     assert family.amount(1) > 0 > family.amount(-1)
+
+
+def test_a_hue_is_rotated_back_by_its_inverse_and_luma_stays() -> None:
+    hue = HueFamily()
+    x = torch.rand(12, 3, 4, 4, generator=torch.Generator().manual_seed(0)) * 0.5 + 0.25
+    every = torch.arange(12)
+    luma = torch.tensor([0.299, 0.587, 0.114])
+    seen = hue.views(x, every, torch.zeros(12))
+    assert torch.allclose(
+        torch.einsum("c,bchw->bhw", luma, seen), torch.einsum("c,bchw->bhw", luma, x), atol=1e-3
+    )  # the matrices of the standard have three digits
+    assert torch.equal(hue.after(every, -every % 12), torch.zeros(12, dtype=torch.int64))

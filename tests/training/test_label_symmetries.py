@@ -8,7 +8,7 @@ from torch import Tensor
 from neocog.errors import DataError
 from neocog.symmetry.families import ContrastFamily, OrientationFamily
 from neocog.training.amounts import Predicted
-from neocog.training.label_symmetries import SymmetryExtent, _of_family, label_symmetries
+from neocog.training.label_symmetries import SymmetryExtent, _of_family, erased, label_symmetries
 
 
 def glyphs(n: int, *, mirrored: str = "no", seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -132,3 +132,31 @@ def test_without_labels_only_the_data_is_measured() -> None:
     assert test.accuracy is None
     assert not any(m.confusions for m in test.each)
     assert all(math.isfinite(m.extent) and np.isfinite(m.curve).all() for m in test.each)
+
+
+def test_hue_is_looked_at_in_color_images_alone_and_erasing_in_all() -> None:
+    generator = torch.Generator().manual_seed(0)
+    gray = torch.rand(240, 1, 16, 16, generator=generator)
+    color = torch.rand(240, 3, 16, 16, generator=generator)
+    y = torch.arange(240) % 2
+    names = {}
+    for kind, x in (
+        ("gray", gray),
+        ("gray in three", gray.expand(-1, 3, -1, -1)),
+        ("color", color),
+    ):
+        test = label_symmetries(x, y, num_classes=2, steps=2)
+        names[kind] = [m.name for m in test.each]
+    assert names["gray"] == names["gray in three"]
+    assert set(names["color"]) - set(names["gray"]) == {"hue"}
+    assert all(n[-1] == "erasing" for n in names.values())
+
+
+def test_an_erased_square_has_its_side_and_the_mean_of_its_image() -> None:
+    x = torch.rand(400, 2, 20, 20, generator=torch.Generator().manual_seed(1))
+    out = erased(x, 0.3)
+    changed = (out != x).any(1)
+    assert torch.equal(erased(x, 0.0), x)
+    assert int(changed.flatten(1).sum(1).max()) == 36  # 6 × 6 where it lies inside
+    row = int(changed.flatten(1).sum(1).argmax())
+    assert torch.allclose(out[row][:, changed[row]], x[row].mean((1, 2))[:, None], atol=1e-6)

@@ -164,3 +164,20 @@ def test_networks_of_equal_weights_that_differ_otherwise_share_no_features(bars:
         assert torch.equal(kept, torch.cat(list(features_of(backbone, split))))
     keys = {features._key(b, "options", np.arange(4), "cpu") for b in (*backbones, backbones[0])}
     assert len(keys) == len(backbones)
+
+
+def test_the_nearest_images_of_a_probe_are_drawn_mistakes_first_when_a_page_shows_them(
+    bars: Path,
+) -> None:
+    found = probe(_model(), str(bars))
+    assert "near" not in found.to_json()
+    _, section = found.sections()
+    (gallery,) = section.exhibits
+    captions = np.array(gallery.captions).reshape(-1, gallery.together)
+    assert gallery.together == 6
+    labels = {"is across", "is down"}
+    assert set(captions[:, 0]) <= labels
+    wrong = [row[1].startswith("✗ ") for row in captions]  # the nearest has another label
+    assert wrong == sorted(wrong, reverse=True)
+    similarity = [[float(c.split("\n")[1]) for c in row[1:]] for row in captions]
+    assert all(row == sorted(row, reverse=True) for row in similarity)

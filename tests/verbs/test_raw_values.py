@@ -57,7 +57,7 @@ def test_pixels_and_raw_values_are_not_mixed_up(raw, tmp_path):
     assert "takes raw values of float arrays" in str(prediction.error)
     with pytest.raises(DataError, match="image files hold pixels"):
         neocog.evaluate(model, "digits")
-    with pytest.raises(DataError, match="NaN or infinity .the first in sample 1"):
+    with pytest.raises(DataError, match=r"NaN or infinity .the first in sample 1"):
         model.predict(np.concatenate([x[:1], np.full_like(x[:1], np.nan)]))
     pixels = neocog.load(model.network, size=model.shape, mean=(0.5,), std=(0.2,))
     with pytest.raises(DataError, match="and the model takes pixels"):

@@ -7,7 +7,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-PATHS = ("about", "graph", "images", "image", "filters", "top-activations", "audit", "step", "unit")
+PATHS = (
+    "about",
+    "graph",
+    "images",
+    "image",
+    "filters",
+    "top-activations",
+    "neighbors",
+    "audit",
+    "step",
+    "unit",
+)
 
 anything = st.recursive(
     st.none()

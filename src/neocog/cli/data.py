@@ -29,8 +29,8 @@ __all__ = ["command"]
 @click.option(
     "--symmetries",
     is_flag=True,
-    help="Measure which rotations, flips, shifts, scales and changes of brightness and contrast "
-    "keep the labels, and print the --augment for them.",
+    help="Measure which rotations, flips, shifts, scales, changes of brightness, contrast and hue "
+    "and erased squares keep the labels, and print the --augment for them.",
 )
 @click.option("--strict", is_flag=True, help="Stop at the first unreadable file.")
 @click.option("--report", type=OUT_FILE, help="Write an HTML report with images.")

@@ -9,12 +9,14 @@ import click
 
 from neocog.cli.options import (
     HELP,
+    OUT_FILE,
     batch_size_option,
     json_option,
     model_options,
     print_json,
     strict_option,
 )
+from neocog.cli.terminal import say
 
 __all__ = ["command"]
 
@@ -29,6 +31,7 @@ __all__ = ["command"]
 )
 @strict_option
 @batch_size_option
+@click.option("--report", type=OUT_FILE, help="Write an HTML report.")
 @model_options
 @json_option
 def command(
@@ -36,6 +39,7 @@ def command(
     data: str,
     probe: bool,
     strict: bool,
+    report: str | None,
     batch_size: int | None,
     opening: Mapping[str, Any],
     as_json: bool,
@@ -51,12 +55,15 @@ def command(
     \b
     neocog evaluate runs/digits digits
     neocog evaluate timm:resnet18 images/:val --json
-    neocog evaluate timm:resnet18 images/ --probe
+    neocog evaluate timm:resnet18 images/ --probe --report probe.html
     neocog evaluate nets.small:make images/ --weights w.pt --size 3,32,32 --mean .5 --std .25
     """
     from neocog.verbs.evaluate import evaluate
 
     score = evaluate(model, data, probe=probe, strict=strict, batch_size=batch_size, **opening)
+    if report is not None:
+        score.save_html(report)
+        say(f"Report: {report}", err=True)
     if as_json:
         print_json(score.to_json())
         return

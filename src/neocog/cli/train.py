@@ -148,6 +148,8 @@ def _once(given: dict[str, Any], watch: Any, *, began: float | None = None) -> d
         epochs=given["epochs"],
         budget=given["budget"],
         seed=given["seed"],
+        labels=given["labels"],
+        semi=given["semi"],
         settings=_settings(given),
         recipe=given["recipe"],
         out=given["out"],
@@ -215,7 +217,7 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
         "data.size": given["size"],
         "data.resize_mode": given["resize_mode"],
     }
-    keys = {k: v for k, v in direct.items() if v is not None} | _labels(given)
+    keys = {k: v for k, v in direct.items() if v is not None}
     if given["augment"] is not None:
         from neocog.verbs.train import NO_AUGMENT
 
@@ -223,29 +225,6 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
         if given["augment"] != "none":
             keys |= dict(parse_setting(t, table="augment") for t in given["augment"].split(","))
     return keys | dict(parse_setting(t) for t in given["settings"])
-
-
-def _labels(given: dict[str, Any]) -> dict[str, Any]:
-    """Settings of --labels, a number or a file, and --semi."""
-    labels, semi = given["labels"], given["semi"]
-    if semi not in (None, "none") and labels is None and given["recipe"] is None:
-        raise UsageError(
-            f"--semi {semi[:60]} trains on images without a label beside some with one. Give "
-            "--labels N or --labels FILE too."
-        )
-    keys: dict[str, Any] = {} if semi is None else {"labels.semi": semi}
-    if labels is None:
-        return keys
-    if labels.isascii() and labels.isdecimal() and len(labels) < 10:
-        if not int(labels):
-            raise UsageError("--labels is a number a class, 1 at least; got 0. Try --labels 10.")
-        return keys | {"labels.per_class": int(labels), "labels.file": ""}
-    if not Path(labels).exists():
-        raise UsageError(
-            f"--labels is a number a class, or a CSV or JSON file of path,label; "
-            f"`{printable(labels[:200])}` is neither. Try --labels 10."
-        )
-    return keys | {"labels.file": labels, "labels.per_class": 0}
 
 
 def _next(result: dict[str, Any], watch: Any) -> list[str]:

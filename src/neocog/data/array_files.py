@@ -27,7 +27,7 @@ from neocog.errors import DataError, did_you_mean, printable
 __all__ = [
     "KINDS",
     "ArrayFile",
-    "Named",
+    "ArrayPair",
     "array_file",
     "beside",
     "class_names",
@@ -56,7 +56,7 @@ class ArrayFile(Protocol):
         """An array, bounded before it is read."""
 
 
-class Named:
+class ArrayPair:
     """Names of images and of their labels, "" where they have none, and the split."""
 
     def __init__(self, images: str, labels: str, role: str) -> None:
@@ -133,7 +133,7 @@ def open_array_file(files: Sequence[str | os.PathLike[str]]) -> Iterator[ArrayFi
             yield npz
 
 
-def named_arrays(names: Sequence[str], pick: str, where: str) -> list[Named]:
+def named_arrays(names: Sequence[str], pick: str, where: str) -> list[ArrayPair]:
     """Which arrays are images and which are their labels.
 
     Args:
@@ -154,7 +154,7 @@ def named_arrays(names: Sequence[str], pick: str, where: str) -> list[Named]:
     for x in _IMAGES:
         for pattern in _PATTERNS:
             split = [
-                Named(have[key], _first(have, [pattern.format(y, s) for y in _LABELS]), role)
+                ArrayPair(have[key], _first(have, [pattern.format(y, s) for y in _LABELS]), role)
                 for s, role in _SPLITS
                 if (key := pattern.format(x, s)) in have
             ]
@@ -164,9 +164,9 @@ def named_arrays(names: Sequence[str], pick: str, where: str) -> list[Named]:
         for x in _IMAGES:
             labels = _first(have, _label_keys(x)) if x in have else ""
             if x in have and bool(labels) is labeled:
-                return [Named(have[x], labels, "")]
+                return [ArrayPair(have[x], labels, "")]
     if len(names) == 1:
-        return [Named(names[0], "", "")]
+        return [ArrayPair(names[0], "", "")]
     some = next(iter(sorted(names)), "NAME")
     raise DataError(
         f"A file of arrays holds x_train, y_train, x_test, y_test, or images and labels, or x and "
@@ -211,7 +211,7 @@ def _label_keys(key: str) -> list[str]:
     return list(dict.fromkeys(out))
 
 
-def _picked(have: dict[str, str], names: Sequence[str], pick: str, where: str) -> Named:
+def _picked(have: dict[str, str], names: Sequence[str], pick: str, where: str) -> ArrayPair:
     """The named arrays, and labels that stand beside them."""
     images, comma, labels = pick.partition(",")
     chosen = []
@@ -225,17 +225,17 @@ def _picked(have: dict[str, str], names: Sequence[str], pick: str, where: str) -
             )
         chosen.append(exact)
     if comma:
-        return Named(chosen[0], chosen[1], "")
-    found = _first(have, _label_keys(_key(chosen[0])))
-    if not found:  # the one array of labels in the same group
+        return ArrayPair(chosen[0], chosen[1], "")
+    beside_them = _first(have, _label_keys(_key(chosen[0])))
+    if not beside_them:  # the one array of labels in the same group
         group = chosen[0].rpartition("/")[0]
         prefix = f"{_key(group)}_" if group else ""
         known = [have[prefix + y] for y in _LABELS if prefix + y in have]
-        found = known[0] if len(known) == 1 and known[0] != chosen[0] else ""
-    return Named(chosen[0], found, "")
+        beside_them = known[0] if len(known) == 1 and known[0] != chosen[0] else ""
+    return ArrayPair(chosen[0], beside_them, "")
 
 
-def _one_role(split: list[Named], where: str) -> list[Named]:
+def _one_role(split: list[ArrayPair], where: str) -> list[ArrayPair]:
     """The splits; all have labels, or none.
 
     Raises:

@@ -101,8 +101,8 @@ def input_spec(
                 f"itself that its {wrong}. Give --mean and --std."
             )
         raise UsageError(
-            f"{rule}, and the {wrong}. Correct {' and '.join(f'--{n}' for n in mine)}"
-            + (", or give --values raw for arrays of any range." if images else ".")
+            f"{rule}, and the {wrong}. Correct {' and '.join(f'--{n}' for n in mine)}."
+            + (" Of arrays of any range they are with --values raw." if images else "")
         )
     if not assumed or signal.values == "raw":
         return signal, ()

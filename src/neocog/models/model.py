@@ -127,6 +127,7 @@ class Model(Result):
         explore = neocog.explore
         export = neocog.export
         fix = neocog.fix
+        neighbors = neocog.neighbors
         summary = neocog.summary  # type: ignore[assignment]  # its cost, as the verb
     else:
         audit = _Verb()
@@ -134,6 +135,7 @@ class Model(Result):
         explore = _Verb()
         export = _Verb()
         fix = _Verb()
+        neighbors = _Verb()
         summary = _Verb()
 
     def named_as(self, data: str = "") -> Named | None:

@@ -9,6 +9,7 @@ alone: what is trained is given images of a single class.
 from __future__ import annotations
 
 import copy
+import math
 import shlex
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 
 from neocog.data.batches import order, pixels
 from neocog.data.split import Split
-from neocog.errors import Diverged, printable
+from neocog.errors import Diverged, UsageError, printable
 from neocog.models.seen_samples import SEEN, write_seen
 from neocog.runs.budget import Budget
 from neocog.runs.checkpoint import pack
@@ -63,6 +64,12 @@ FIRST = 64
 
 LOOKING = 0.1
 """Fraction of a budget that goes into looking at images after each epoch, at most."""
+
+LEAST_STEPS, LOOKS = 2, 4
+"""Steps of the shortest pretraining, and how often images are looked at around them."""
+
+SLACK = 1.2
+"""Of a budget: what exceeds it by more is refused before the first step."""
 
 CHECKPOINT_SECONDS = 60.0
 """Within a long epoch, at most so much work is lost by a kill."""
@@ -106,6 +113,8 @@ def pretrain(
         budget.step, budget.prediction = trained.speed(seconds=budget.measuring / 2)
     progress.plan = first_plan(experiment, budget)
     look = _Look.of(experiment, budget, epochs=progress.last / experiment.steps_per_epoch)
+    if kept is None:
+        _must_fit(budget, look, recipe=experiment.recipe)
     if not progress.rows:
         progress.rows.append(trained.first_row(look))
     run = _Run(trained, progress, look, claim, budget)
@@ -137,6 +146,28 @@ def pretrain(
         scores={},
         outputs={},
         notes=(f"{judged.text[:1].upper()}{judged.text[1:]}.", *run.overrun()),
+    )
+
+
+def _must_fit(budget: Budget, look: _Look, *, recipe: Recipe) -> None:
+    """Refuse a budget that two steps and what is measured around them would exceed.
+
+    Raises:
+        UsageError: it is too short; the message has the least that is needed.
+    """
+    if not budget.seconds:
+        return
+    images = len(look.bank) + len(look.queries)
+    measured = LOOKS * images * budget.prediction + budget.after
+    need = budget.spent() + LEAST_STEPS * budget.step + measured
+    if need <= SLACK * budget.seconds:
+        return
+    raise UsageError(
+        f"Pretraining with batches of {recipe.train.batch_size} takes {math.ceil(1.1 * need)} s at "
+        f"least here: {budget.spent():.0f} s went to starting and reading, {LEAST_STEPS} steps take "
+        f"{LEAST_STEPS * budget.step:.0f} s, and measuring {measured:.0f} s; got a budget of "
+        f"{budget.seconds:g} s. Give --budget {math.ceil(1.5 * need)}s, or a smaller --batch-size "
+        "or --size."
     )
 
 

@@ -10,6 +10,7 @@ rotation, margins that enter by a shift, the sharpness of what was enlarged.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -18,13 +19,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from neocog.symmetry.color import chroma_matrix
 from neocog.symmetry.warp import affine_matrix, warp
 
 __all__ = [
+    "COLOR_FAMILIES",
     "FAMILIES",
     "BrightnessFamily",
     "ContrastFamily",
     "Family",
+    "HueFamily",
     "OrientationFamily",
     "ScaleFamily",
     "ShiftFamily",
@@ -256,6 +260,46 @@ class ContrastFamily(_Line):
         return mean + (x - mean) * factor[:, None, None, None]
 
 
+@dataclass(frozen=True)
+class HueFamily(Family):
+    """Rotations of the hue of color images by parts of the color circle, at half the saturation.
+
+    Example:
+        >>> hue = HueFamily()
+        >>> int(hue.after(torch.tensor(10), torch.tensor(5))), hue.amount(9)
+        (3, -0.25)
+    """
+
+    name: str = "hue"
+    count: int = 12
+
+    @property
+    def identity(self) -> int:
+        """The hue as it is."""
+        return 0
+
+    @property
+    def relative(self) -> tuple[int, ...]:
+        """All elements: it is a group."""
+        return tuple(range(self.count))
+
+    def amount(self, relative: int) -> float:
+        """Fraction of the color circle, from -0.5 to below 0.5."""
+        return (relative / self.count + 0.5) % 1 - 0.5
+
+    def after(self, first: Int[Tensor, ...], then: Int[Tensor, ...]) -> Int[Tensor, ...]:
+        """So many steps on, around the circle."""
+        return (first + then) % self.count
+
+    def views(
+        self, x: Float[Tensor, "B C S S"], element: Int[Tensor, " B"], within: Float[Tensor, " B"]
+    ) -> Float[Tensor, "B C S S"]:
+        """Chroma is halved, so that hardly a value leaves the range wherever it is rotated to."""
+        angle = (element + within) * (2 * math.pi / self.count)
+        matrix = chroma_matrix(angle, torch.full((len(x),), 0.5))
+        return torch.einsum("bij,bjhw->bihw", matrix.to(x), x)
+
+
 FAMILIES: tuple[Family, ...] = (
     OrientationFamily(),
     ShiftFamily(name="shift of rows", axis=0),
@@ -265,6 +309,9 @@ FAMILIES: tuple[Family, ...] = (
     ContrastFamily(),
 )
 """What is predicted of images."""
+
+COLOR_FAMILIES: tuple[Family, ...] = (*FAMILIES, HueFamily())
+"""What is predicted of color images."""
 
 
 def _nowhere(x: Tensor) -> Tensor:

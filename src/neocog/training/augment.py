@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from neocog.errors import UsageError, did_you_mean
+from neocog.symmetry.color import chroma_matrix
 from neocog.symmetry.warp import (
     BORDERS,
     affine_matrix,
@@ -314,22 +315,13 @@ def _light(x: Tensor, options: Augment, draw: _Draw) -> Tensor:
     return ((x - mean) * gain + mean + lift).clamp_(0, 1)
 
 
-_YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
-"""Luma and two axes of chroma of the NTSC standard: hue is an angle, saturation a radius."""
-
-
 def _colors(x: Tensor, options: Augment, draw: _Draw) -> Tensor:
     """Saturation and hue, as one matrix an image: chroma is scaled and rotated, luma stays."""
     radius = draw.factor(options.saturation)
     if options.grayscale:
         radius = torch.where(draw.fraction(options.grayscale), 0.0, radius)
     angle = draw.uniform(-options.hue, options.hue) * (2 * math.pi)
-    change = torch.zeros(len(x), 3, 3)
-    change[:, 0, 0] = 1.0
-    change[:, 1, 1] = change[:, 2, 2] = radius * torch.cos(angle)
-    change[:, 1, 2] = -radius * torch.sin(angle)
-    change[:, 2, 1] = radius * torch.sin(angle)
-    matrix = (torch.linalg.inv(_YIQ) @ change @ _YIQ).to(x)
+    matrix = chroma_matrix(angle, radius).to(x)
     return torch.einsum("bij,bjhw->bihw", matrix, x).clamp_(0, 1)
 
 

@@ -9,10 +9,15 @@ that are uniform in ±a it is a triangle from 1 to 0 at 2a, so the area under on
 
 **Confusions**: images of a class that are recognized as another class once they are transformed,
 and were not before. A 6 that is rotated by 180° is recognized as a 9.
+
+Hue is looked at in color images alone. Of an erased rectangle nothing is looked for in the data, as
+it hides and changes nothing: it is kept as long as images are still recognized and no class is
+recognized as another.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -22,10 +27,24 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from neocog.errors import DataError
-from neocog.symmetry.families import Family, OrientationFamily
+from neocog.symmetry.families import (
+    COLOR_FAMILIES,
+    FAMILIES,
+    Family,
+    HueFamily,
+    OrientationFamily,
+)
 from neocog.training.amounts import AmountNet, Predicted, predict_amounts, train_amount_net
 
-__all__ = ["Confusion", "SymmetryExtent", "SymmetryTest", "label_symmetries", "squares"]
+__all__ = [
+    "Confusion",
+    "SymmetryExtent",
+    "SymmetryTest",
+    "erased",
+    "label_symmetries",
+    "squares",
+    "transformed",
+]
 
 LEAST = 200
 """Images without which nothing is predicted."""
@@ -50,6 +69,12 @@ JUDGED = 15
 that changes in most of them is not beyond chance."""
 
 _DRAWS = 400
+
+ERASED = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+"""Sides of the rectangle that is erased, as fractions of the image's."""
+
+COLOR = 2.0 / 255
+"""Mean distance of a pixel's channels from their mean, from which on an image is of color."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +191,7 @@ def label_symmetries(
             num_classes=num_classes,
             mean=float(rest.mean()),
             std=float(rest.std()),
+            families=COLOR_FAMILIES if _colored(rest) else FAMILIES,
         )
     total = steps + steps // 2
     on_step = (lambda done, _: callback(done, total)) if callback else None
@@ -179,7 +205,10 @@ def label_symmetries(
             accuracy = (predicted.unchanged.argmax(1) == labels[:some]).float().mean().item()
         each += _of_family(predicted, labels[:some] if num_classes else None, seed)
         if callback is not None:
-            callback(steps + len(each) * (total - steps) // 9, total)
+            callback(steps + len(each) * (total - steps) // 11, total)
+    if num_classes:
+        some = min(held, LINES)
+        each.append(_erasing(net, images[:some], labels[:some], seed))
     counts = torch.bincount(labels[:LINES], minlength=num_classes).tolist() if num_classes else []
     return SymmetryTest(
         each=tuple(each),
@@ -189,6 +218,12 @@ def label_symmetries(
         per_class=tuple(counts),
         images=images,
     )
+
+
+def _colored(x: Tensor) -> bool:
+    """Whether images have a hue."""
+    some = x[:256]
+    return x.shape[1] == 3 and float((some - some.mean(1, keepdim=True)).abs().mean()) >= COLOR
 
 
 def squares(x: Tensor) -> Tensor:
@@ -216,6 +251,11 @@ def _of_family(predicted: Predicted, labels: Tensor | None, seed: int) -> Iterat
         )
         for name, turn in (("horizontal flip", 0), ("vertical flip", half)):
             yield _flip(name, predicted, likely, family.angles + turn, labels, seed)
+        return
+    if isinstance(family, HueFamily):
+        turns = [[a, -a % family.count] for a in range(family.count // 2 + 1)]
+        step = 1 / family.count
+        yield _amount("hue", predicted, likely, turns, labels, seed, step=step, circle=True)
         return
     sides = [[d, -d] for d in range(family.identity + 1)]
     rows = [[family.relative.index(d) for d in pair] for pair in sides]
@@ -320,9 +360,17 @@ def _confusions(predicted: Predicted, row: int, labels: Tensor | None) -> Iterat
     element = int(family.after(torch.tensor(family.identity), torch.tensor(family.relative[row])))
     if labels is None or element < 0:
         return
-    count = predicted.unchanged.shape[1]
-    before = F.one_hot(predicted.unchanged.argmax(1), count).double()
-    now = F.one_hot(predicted.classes[:, element].argmax(1), count).double()
+    amount = family.amount(family.relative[row])
+    yield from _confused(predicted.unchanged, predicted.classes[:, element], labels, amount)
+
+
+def _confused(
+    unchanged: Tensor, changed: Tensor, labels: Tensor, amount: float
+) -> Iterator[Confusion]:
+    """The same of class probabilities before and after, each (B, K)."""
+    count = unchanged.shape[1]
+    before = F.one_hot(unchanged.argmax(1), count).double()
+    now = F.one_hot(changed.argmax(1), count).double()
     for label in sorted(set(labels.tolist())):
         which = (labels == label).nonzero()[:, 0]
         difference = (now - before)[which]
@@ -335,9 +383,9 @@ def _confusions(predicted: Predicted, row: int, labels: Tensor | None) -> Iterat
         if mean[other] - Z * error[other] > MARGIN:
             rate, half = float(mean[other]), 1.96 * float(error[other])
             taken = which[(now[which, other] == 1) & (before[which, label] == 1)]
-            sure = predicted.classes[taken, element, other]
+            sure = changed[taken, other]
             yield Confusion(
-                amount=family.amount(family.relative[row]),
+                amount=amount,
                 label=int(label),
                 recognized_as=other,
                 rate=rate,
@@ -345,6 +393,50 @@ def _confusions(predicted: Predicted, row: int, labels: Tensor | None) -> Iterat
                 n=n,
                 example=int(taken[sure.argmax()]) if len(taken) else int(which[0]),
             )
+
+
+@torch.no_grad()
+def _erasing(net: AmountNet, x: Tensor, labels: Tensor, seed: int) -> SymmetryExtent:
+    """How large a rectangle may be erased: images are recognized still, and not as another class.
+
+    Its side is kept as long as at most `MARGIN` of the images that were recognized are lost.
+    """
+    unchanged = net.split(net(x))[-1].softmax(1)
+    known = unchanged.argmax(1) == labels
+    curve, confusions, kept = [1.0], list[Confusion](), ERASED[-1]
+    for before, side in itertools.pairwise(ERASED):
+        classes = net.split(net(erased(x, side, seed=seed)))[-1].softmax(1)
+        right = (classes.argmax(1) == labels)[known].double()
+        curve.append(float(right.mean()) if len(right) else 0.0)
+        several = list(_confused(unchanged, classes, labels, side))
+        if (several or curve[-1] < 1 - MARGIN) and kept == ERASED[-1]:
+            kept = before
+        confusions += several
+    return SymmetryExtent(
+        name="erasing",
+        extent=kept,
+        interval=(kept, kept),
+        least=kept == ERASED[-1],
+        kept=kept,
+        amounts=ERASED,
+        curve=tuple(curve),
+        confusions=tuple(sorted(confusions, key=lambda c: -c.rate)),
+    )
+
+
+def erased(x: Tensor, side: float, *, seed: int = 0) -> Tensor:
+    """A rectangle of each image filled with its mean, as by random erasing.
+
+    Args:
+        x: images, (B, C, S, S).
+        side: of the square, as a fraction of the image's; 0 for none.
+        seed: of where it is: its middle is anywhere in the image.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    middle, at = torch.rand(2, len(x), 1, generator=generator), torch.arange(x.shape[2])
+    rows, columns = ((at + 0.5 - m * x.shape[2]).abs() <= side * x.shape[2] / 2 for m in middle)
+    box = (rows[:, :, None] & columns[:, None, :])[:, None]
+    return torch.where(box, x.mean((2, 3), keepdim=True), x) if side else x
 
 
 def transformed(family: Family, x: Tensor, element: int) -> Tensor:

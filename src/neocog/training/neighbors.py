@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["nearest", "votes_of"]
+__all__ = ["nearest", "similar", "votes_of"]
 
 NEIGHBORS = 20
 """Neighbors that vote, fewer where a class has fewer samples."""
@@ -48,14 +50,38 @@ def nearest(train: Tensor, y: np.ndarray, x: Tensor, *, num_classes: int, k: int
         >>> nearest(train, np.array([0, 0, 1]), one, num_classes=2, k=1).tolist()
         [1]
     """
-    center = train.mean(0)
-    known = F.normalize(train - center, dim=1) if len(train) > 2 else F.normalize(train, dim=1)
-    queries = F.normalize(x - center, dim=1) if len(train) > 2 else F.normalize(x, dim=1)
-    label, rows = torch.from_numpy(np.ascontiguousarray(y)), max(1, _BLOCK // len(train))
-    out = []
-    for part in torch.split(queries, rows):
-        similarity, index = (part @ known.T).topk(min(k, len(train)), dim=1)
-        votes = torch.zeros(len(part), num_classes)
+    label, out = torch.from_numpy(np.ascontiguousarray(y)), []
+    for similarity, index in _blocks(train, x, k):
+        votes = torch.zeros(len(index), num_classes)
         votes.scatter_add_(1, label[index], (similarity / TEMPERATURE).exp())
         out.append(votes.argmax(1))
     return torch.cat(out).numpy()
+
+
+def similar(train: Tensor, x: Tensor, *, k: int) -> tuple[Tensor, Tensor]:
+    """Similarities and positions of the nearest samples, the nearest first, each (B, k).
+
+    Similarity is the cosine between features less their mean over `train`.
+
+    Args:
+        train: features, (N, D).
+        x: features, (B, D).
+        k: neighbors; N, where there are fewer.
+
+    Example:
+        >>> train, one = torch.tensor([[1.0, 0], [0.9, 0.1], [0, 1]]), torch.tensor([[0.1, 1]])
+        >>> similar(train, one, k=2)[1].tolist()
+        [[2, 1]]
+    """
+    blocks = list(_blocks(train, x, k))
+    return torch.cat([b[0] for b in blocks]), torch.cat([b[1] for b in blocks])
+
+
+def _blocks(train: Tensor, x: Tensor, k: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Similarity and position of the nearest, for some queries at a time."""
+    center = train.mean(0)
+    known = F.normalize(train - center, dim=1) if len(train) > 2 else F.normalize(train, dim=1)
+    queries = F.normalize(x - center, dim=1) if len(train) > 2 else F.normalize(x, dim=1)
+    for part in torch.split(queries, max(1, _BLOCK // len(train))):
+        similarity, index = (part @ known.T).topk(min(k, len(train)), dim=1)
+        yield similarity, index

@@ -21,6 +21,9 @@ __all__ = ["DataSymmetries", "SafeAmount", "symmetries"]
 MOST = 8_000
 """Images that are looked at; more change no figure by more than its interval."""
 
+ERASING = 0.25
+"""Fraction of the images that a proposed recipe erases a rectangle in."""
+
 BLOCK = 256
 """Images that are opened at their full size at a time."""
 
@@ -131,5 +134,8 @@ def _augment(verdicts: tuple[SafeAmount, ...], side: int) -> dict[str, float | b
         "scale": int(safe["scale"] * 100) / 100,
         "brightness": int(safe["brightness"] * 100) / 100,
         "contrast": int(safe["contrast"] * 100) / 100,
+        "hue": int(safe.get("hue", 0.0) * 100) / 100,
     }
+    if size := safe.get("erasing", 0.0):
+        some |= {"random_erasing": ERASING, "erasing_size": size}
     return {k: v for k, v in some.items() if v}

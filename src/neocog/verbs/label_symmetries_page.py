@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from neocog.errors import printable
 from neocog.exhibits import Bars, Cell, Curve, Gallery, Scalar, Section, Table
 from neocog.first_screen import Command, FirstScreen, path_word
-from neocog.symmetry.families import FAMILIES, Family, OrientationFamily
-from neocog.training.label_symmetries import Confusion, SymmetryExtent, transformed
+from neocog.symmetry.families import COLOR_FAMILIES, Family, OrientationFamily
+from neocog.training.label_symmetries import Confusion, SymmetryExtent, erased, transformed
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from neocog.verbs.label_symmetries_result import DataSymmetries
 
 __all__ = ["first_screen", "sections"]
@@ -79,6 +81,10 @@ def _figures(of: DataSymmetries) -> tuple[Scalar, ...]:
         Scalar(title="scale", value=of.by_name["scale"].safe, unit="%"),
         Scalar(title="brightness", value=of.by_name["brightness"].safe, unit="%"),
     ]
+    if (hue := of.by_name.get("hue")) is not None:
+        some.append(Scalar(title="hue", value=hue.safe, unit="%", note="of the color circle"))
+    if (erasing := of.by_name.get("erasing")) is not None:
+        some.append(Scalar(title="erased square", value=erasing.safe, unit="%", note="of the side"))
     return tuple(some)
 
 
@@ -100,10 +106,9 @@ def _gallery(of: DataSymmetries, pairs: int) -> Gallery | None:
     for name, c in best:
         x = of.test.images[c.example : c.example + 1]
         other = printable(of.classes[c.recognized_as])
-        family, element = _element(name, c.amount)
         for part, text in (
             (x, f"{printable(of.classes[c.label])}"),
-            (transformed(family, x, element),
+            (_changed(name, c.amount, x),
              f"{_done(name, c.amount)}\nrecognized as {other}"),
         ):  # fmt: skip
             pixels_ = part[0].permute(1, 2, 0).clamp(0, 1).mul(255).round().byte().numpy()
@@ -239,6 +244,8 @@ def _plain(value: float | bool) -> str:
 def _words(name: str, amount: float) -> str:
     if name.endswith("flip"):
         return name
+    if name == "erasing":
+        return f"erasing squares up to {_percent(amount)} of the side"
     return (
         f"{name} up to ±{amount:.0f}°"
         if name == "rotation"
@@ -252,6 +259,8 @@ def _done(name: str, amount: float) -> str:
         return (
             "mirrored left to right" if name.startswith("horizontal") else "mirrored top to bottom"
         )
+    if name == "erasing":
+        return f"a square of {_percent(amount)} of the side erased"
     if name == "rotation":
         return f"rotated by {abs(amount):.0f}° {'counter' * (amount > 0)}clockwise"
     return f"{name} {'+' if amount > 0 else '−'}{_percent(abs(amount))}"
@@ -259,6 +268,8 @@ def _done(name: str, amount: float) -> str:
 
 def _extent(m: SymmetryExtent) -> str:
     low, high = m.interval
+    if m.name == "erasing":
+        return "not looked for: it hides, and changes nothing"
     if m.is_flip:
         low, high = _capped(m.interval)
         return f"{_percent(min(1.0, m.extent))} ({_percent(low)} to {_percent(high)})"
@@ -291,12 +302,20 @@ def _listed(words: list[str]) -> str:
     return ", ".join(words[:-1]) + (" and " if len(words) > 1 else "") + "".join(words[-1:])
 
 
+def _changed(name: str, amount: float, x: Tensor) -> Tensor:
+    """Images as a transformation makes them."""
+    if name == "erasing":
+        return erased(x, amount)
+    family, element = _element(name, amount)
+    return transformed(family, x, element)
+
+
 def _element(name: str, amount: float) -> tuple[Family, int]:
     """Family and element of a transformation by its name."""
     if name in ("rotation", "horizontal flip", "vertical flip"):
-        family = next(f for f in FAMILIES if isinstance(f, OrientationFamily))
+        family = next(f for f in COLOR_FAMILIES if isinstance(f, OrientationFamily))
         row = round(amount / family.step) % family.angles
         return family, row + family.angles * name.endswith("flip")
-    line = next(f for f in FAMILIES if f.name == name)
+    line = next(f for f in COLOR_FAMILIES if f.name == name)
     relative = min(line.relative, key=lambda r: abs(line.amount(r) - amount))
     return line, line.identity + relative

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from neocog.data.batches import order
 from neocog.data.inputs import is_path
-from neocog.data.open import parse_source
+from neocog.data.open import Source, parse_source
 from neocog.data.split import Split
 from neocog.errors import DataError, UsageError, printable
-from neocog.exhibits import Scalar, Section, flipped
+from neocog.exhibits import Gallery, Scalar, Section, flipped
 from neocog.first_screen import FirstScreen
+from neocog.jsonable import keys
 from neocog.models.data_of import source_of
 from neocog.models.model import Model
 from neocog.render.notebook import Result
 from neocog.runs.features import backbone_of, kept_features
+from neocog.runs.nearest_images import CANDIDATES, Queries, searched_gallery
 from neocog.stats import wilson_interval
 from neocog.tasks.classify import Evaluation, evaluation
 from neocog.training.linear import fit_linear
@@ -39,7 +45,10 @@ class Probe(Result):
         knn: nearest neighbors: accuracy, accuracy_ci, k.
         linear: a linear classifier: accuracy, accuracy_ci, loss, auc, average_precision, l2.
         notes: sentences that a reader of the figures should know.
+        near: the nearest images, drawn when a page shows them.
     """
+
+    JSON = keys("split", "n", "train", "features", "knn", "linear", "notes")
 
     split: str
     n: int
@@ -48,6 +57,7 @@ class Probe(Result):
     knn: dict[str, Any]
     linear: dict[str, Any]
     notes: tuple[str, ...] = ()
+    near: Callable[[], Gallery | None] = field(default=lambda: None, repr=False, compare=False)
 
     def heading(self) -> str:
         """What it is."""
@@ -85,7 +95,9 @@ class Probe(Result):
 
     def sections(self) -> list[Section]:
         """Everything."""
-        return [self.exhibits("Probe")]
+        gallery = self.near()
+        more = [] if gallery is None else [Section(title="Nearest images", exhibits=(gallery,))]
+        return [self.exhibits("Probe"), *more]
 
     def exhibits(self, title: str) -> Section:
         """The figures."""
@@ -146,7 +158,21 @@ def probe(model: Model, data: Any, *, seed: int = 0, strict: bool = False) -> Pr
             "k": k,
         },
         linear=_figures(score, fit.l2),
+        near=partial(_gallery, source, name, held, test, parts, train),
         notes=_notes(model, held),
+    )
+
+
+def _gallery(
+    source: Source, name: str, held: Split, test: Tensor, parts: dict[str, Split], train: Tensor
+) -> Gallery | None:
+    """The nearest images, from the features that were measured."""
+    known = next(iter(parts.values()))
+    queries = Queries(held, source.classes, name=name)
+    rows = order(len(held), seed=0, epoch=1)[:CANDIDATES]
+    query_features = test[torch.from_numpy(rows)]
+    return searched_gallery(
+        queries, rows, query_features, known, train[: len(known)], of=len(known)
     )
 
 

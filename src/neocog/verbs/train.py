@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from neocog.errors import RunError, UsageError, did_you_mean, printable
+from neocog.exhibits import Section
 from neocog.files import read_text
 from neocog.models.model import Model
 from neocog.render.page import page, write
@@ -24,6 +25,7 @@ from neocog.runs.exhibits import run_first_screen, run_sections
 from neocog.runs.folder import RECIPE
 from neocog.runs.initial import IMAGENET, is_pretrained, network_of
 from neocog.runs.load import load
+from neocog.runs.nearest_images import nearest_section
 from neocog.runs.pretrain_report import pretrain_first_screen, pretrain_sections
 from neocog.runs.recipe import Recipe, changed, from_toml
 from neocog.runs.train import train as train_run
@@ -37,6 +39,7 @@ __all__ = [
     "Spread",
     "finish",
     "free_folder",
+    "label_settings",
     "read_recipe",
     "resume",
     "settle",
@@ -57,6 +60,8 @@ def train(
     epochs: float | None = None,
     budget: float | None = None,
     seed: int | None = None,
+    labels: int | StrPath | None = None,
+    semi: str | None = None,
     settings: Mapping[str, Any] | None = None,
     recipe: StrPath | None = None,
     out: StrPath | None = None,
@@ -74,6 +79,9 @@ def train(
         epochs: passes over the training samples.
         budget: seconds for the whole command, instead of epochs.
         seed: of all random numbers.
+        labels: of each class that are used, a number; or a CSV or JSON file of path and label. All
+            labels of the data if left out.
+        semi: `fixmatch` or `pseudo`, how training images without a label are trained on; `none`.
         settings: any other key of a recipe, as `{"optimizer.lr": 0.05}`.
         recipe: a recipe.toml to start from; the arguments beside it go before it.
         out: the run folder; one below `runs` that is named after the data if left out.
@@ -109,6 +117,12 @@ def train(
         "train.seed": seed,
     }
     keys = dict(settings or {}) | {k: v for k, v in direct.items() if v is not None}
+    keys |= label_settings(labels, semi)
+    if _semi(keys) and not _few_labels(keys) and recipe is None:
+        raise UsageError(
+            f"--semi {printable(str(keys['labels.semi']))[:60]} trains on images without a label "
+            "beside some with one. Give --labels N or --labels FILE too."
+        )
     by_size = recipe is None and "train.batch_size" not in keys
     if recipe is None:
         keys = by_the_data(keys)
@@ -242,6 +256,38 @@ def by_the_data(keys: Mapping[str, Any]) -> dict[str, Any]:
     return out | given
 
 
+def label_settings(labels: int | StrPath | None, semi: str | None) -> dict[str, Any]:
+    """Keys of a recipe that say which labels are used.
+
+    Args:
+        labels: how many of each class, as a number or its digits, or a file; None for all.
+        semi: how images without a label are trained on, or None.
+
+    Raises:
+        UsageError: it is neither a number from 1 nor a file.
+
+    Example:
+        >>> label_settings(10, "fixmatch")
+        {'labels.semi': 'fixmatch', 'labels.per_class': 10, 'labels.file': ''}
+    """
+    keys: dict[str, Any] = {} if semi is None else {"labels.semi": semi}
+    if labels is None:
+        return keys
+    text = str(labels) if isinstance(labels, int) else os.fspath(labels)
+    if isinstance(labels, int) or (text.isascii() and text.isdecimal() and len(text) < 10):
+        if int(text) < 1 or isinstance(labels, bool):
+            raise UsageError(
+                f"--labels is a number a class, 1 at least; got {text}. Try --labels 10."
+            )
+        return keys | {"labels.per_class": int(text), "labels.file": ""}
+    if not os.path.exists(text):  # noqa: PTH110 (a name may be too long)
+        raise UsageError(
+            f"--labels is a number a class, or a CSV or JSON file of path,label; "
+            f"`{printable(text[:200])}` is neither. Try --labels 10."
+        )
+    return keys | {"labels.file": text, "labels.per_class": 0}
+
+
 def _few_labels(keys: Mapping[str, Any]) -> bool:
     return any(keys.get(k) for k in ("labels.per_class", "labels.file"))
 
@@ -371,10 +417,20 @@ def _report(end: Finished, claim: Claim) -> str:
     """The page of a finished training."""
     recipe, rows = end.experiment.recipe, claim.folder.metrics()  # chosen by the data, perhaps
     title = f"{recipe.model.name} on {Path(recipe.data.path).name}"
+    near = nearest_section(end)
     if recipe.pretrain is not None:
         first = pretrain_first_screen(end, rows, str(claim.path))
-        return page(title, pretrain_sections(end, rows), first=first)
-    return page(title, run_sections(end, rows), first=run_first_screen(end, str(claim.path)))
+        return page(title, _with(pretrain_sections(end, rows), near), first=first)
+    sections = _with(run_sections(end, rows), near)
+    return page(title, sections, first=run_first_screen(end, str(claim.path)))
+
+
+def _with(sections: list[Section], more: Section | None) -> list[Section]:
+    """Sections with one more, behind the errors of an evaluation, else behind the first."""
+    if more is None:
+        return sections
+    at = next((i for i, s in enumerate(sections) if s.title == "Errors"), 0) + 1
+    return [*sections[:at], more, *sections[at:]]
 
 
 def free_folder(source: StrPath) -> Path:

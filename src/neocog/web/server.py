@@ -26,6 +26,7 @@ from neocog.web.audit import audit, run_audit
 from neocog.web.frame import plain
 from neocog.web.kernels import fits, kernels
 from neocog.web.listing import listing
+from neocog.web.neighbors import neighbors
 from neocog.web.refused import Late, Refused, TooBig
 from neocog.web.security import BODY, App, Guard
 from neocog.web.session import Session
@@ -46,7 +47,7 @@ _JSON = 2**20
 SMALL = 100_000_000
 """MACs of a model whose steps are done by one thread."""
 
-SLOW = ("images", "kernels", "top-activations", "audit")
+SLOW = ("images", "kernels", "top-activations", "neighbors", "audit")
 """Kinds of questions that may take seconds; each has a thread, so that none waits for another."""
 
 _LOOK = 0.2
@@ -104,6 +105,7 @@ class Explorer:
             self._post("/api/unit", unit),
             self._get("/api/kernels", kernels, slow=partial(fits, self.session)),
             self._get("/api/top-activations", top_activations, slow=lambda query: True),
+            self._get("/api/neighbors", neighbors, slow=lambda query: True),
             Route("/api/audit", self._safe(self._audit), methods=["GET", "POST"]),
             Route("/api/export", self._safe(self._export), methods=["POST"]),
             Mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static"),

@@ -30,7 +30,7 @@ PREDICTED = 2000
 _KEPT = 64
 """Slow results that are kept."""
 
-_STAY = ("audit", "predictions")
+_STAY = ("audit", "neighbors", "predictions")
 """Those that are never forgotten: one a model, or a split of it."""
 
 T = TypeVar("T")

@@ -64,6 +64,7 @@ export const graph = (model) => get("/api/graph", { model });
 export const images = (values) => get("/api/images", values, newest("images"));
 export const kernels = (model, node, page = 0) => get("/api/kernels", { model, node, page }, newest("kernels"));
 export const topActivations = (model, node, channel) => get("/api/top-activations", { model, node, channel }, newest("top"));
+export const neighbors = (model, id) => get("/api/neighbors", { model, id }, newest("neighbors"));
 export const audit = (model) => get("/api/audit", { model });
 export const auditNow = async (model, n) => (await post("/api/audit", { model, n })).json();
 export const unit = async (body) => (await post("/api/unit", body)).json();

@@ -11,6 +11,7 @@ import * as link from "./link.js";
 import { dropStale, refresh } from "./live.js";
 import * as motion from "./motion.js";
 import { short } from "./numbers.js";
+import * as neighbors from "./neighbors.js";
 import * as pad from "./pad.js";
 import * as prediction from "./prediction.js";
 import * as share from "./share.js";
@@ -18,7 +19,7 @@ import * as stage from "./stage.js";
 import { on, set, shown, state } from "./state.js";
 
 /** What the inspector needs comes before the thumbnails, so it is started first. */
-const PARTS = [inspect, network, stage, motion, prediction, images, pad, audit, share, keys, link];
+const PARTS = [inspect, network, stage, motion, prediction, neighbors, images, pad, audit, share, keys, link];
 
 async function begin() {
   try {

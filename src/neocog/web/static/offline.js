@@ -37,6 +37,7 @@ export const topActivations = (model, node, channel) => known("top", `${model}:$
 export const audit = (model) => known("audits", model);
 export const leave = () => {};
 export const images = missing;
+export const neighbors = missing;
 export const auditNow = missing;
 export const exported = missing;
 export const sendImage = missing;
