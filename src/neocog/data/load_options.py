@@ -98,7 +98,8 @@ class LoadOptions:
         """The same, for image files, which are gray or in color.
 
         Raises:
-            DataError: raw values or other channels are needed.
+            DataError: raw values are needed.
+            UsageError: other channels are.
         """
         if self.values == "raw":
             raise DataError(
@@ -106,9 +107,9 @@ class LoadOptions:
                 ".npy, .npz or HDF5 file."
             )
         if self.channels not in (None, 1, 3):
-            raise DataError(
-                f"Image files have 1 channel (gray) or 3 (color); {self.channels} are needed. Give "
-                "arrays of so many channels, as .npy, .npz or HDF5."
+            raise UsageError(
+                f"`channels` is 1 (gray) or 3 (color) of image files; got {self.channels}. Give "
+                "arrays of so many channels, as .npy, .npz or HDF5, or leave it out."
             )
         return replace(self, values="")
 

@@ -164,8 +164,8 @@ def _must_fit(budget: Budget, look: _Look, *, recipe: Recipe) -> None:
         return
     raise UsageError(
         f"Pretraining with batches of {recipe.train.batch_size} takes {math.ceil(1.1 * need)} s at "
-        f"least here: {budget.spent():.0f} s went to starting and reading, {LEAST_STEPS} steps take "
-        f"{LEAST_STEPS * budget.step:.0f} s, and measuring {measured:.0f} s; got a budget of "
+        f"least here: {budget.spent():.0f} s went to starting and reading, {LEAST_STEPS} steps "
+        f"take {LEAST_STEPS * budget.step:.0f} s, and measuring {measured:.0f} s; got a budget of "
         f"{budget.seconds:g} s. Give --budget {math.ceil(1.5 * need)}s, or a smaller --batch-size "
         "or --size."
     )
