@@ -53,7 +53,8 @@ def suited_to_passes(experiment: Experiment, passes: float) -> Experiment:
         experiment: with the default augmentation.
         passes: over the training images.
     """
-    if "augment" not in experiment.open_choices or passes < MANY_PASSES:
+    raw = experiment.source.values == "raw"  # which have no light to vary
+    if "augment" not in experiment.open_choices or passes < MANY_PASSES or raw:
         return experiment
     recipe = experiment.recipe
     augment = varied(experiment.augment, recipe.data.channels)
