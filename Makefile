@@ -1,5 +1,5 @@
 # One word per chore. Everything else is `.venv/bin/neocog …`.
-.PHONY: demo test test-all lint audit-pins bench clean
+.PHONY: demo test test-all lectures lint audit-pins bench clean
 OK := .venv/.ok
 # A torch process uses every core by itself; two test processes with one thread each fill two cores.
 PYTEST := OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $${NEOCOG_TEST_PROCESSES:-2} --dist worksteal
@@ -26,6 +26,10 @@ test: $(OK)  ## The whole suite but what is marked slow.
 test-all: $(OK)  ## The whole suite.
 	scripts/browser.sh
 	$(PYTEST)
+
+lectures: $(OK)  ## Every claim of the lectures, measured; a page with the figures in runs/lectures.html.
+	mkdir -p runs
+	.venv/bin/neocog lectures --report runs/lectures.html
 
 lint: $(OK)  ## Style, types, floors.
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports

@@ -15,7 +15,7 @@ def test_parts_do_not_overlap_and_are_the_same_again(material):
 
 
 def test_a_training_learns_and_is_repeated_to_the_bit(material):
-    nets = [material.build("dense", hidden=(16,)) for _ in range(2)]
+    nets = [material.build("dense", {"hidden": (16,)}) for _ in range(2)]
     before = accuracy_of(nets[0], material.test.x, material.test.y)
     for net in nets:
         train_network(net, material.train, ShortTraining(steps=60))

@@ -37,6 +37,12 @@ class Chapter:
 CHAPTERS = (
     Chapter(letter="A", title="The operation", module="operation"),
     Chapter(letter="B", title="Geometry and cost", module="geometry"),
+    Chapter(letter="C", title="Building blocks", module="building_blocks"),
+    Chapter(letter="D", title="Networks", module="architectures"),
+    Chapter(letter="E", title="Symmetry, measured", module="symmetries"),
+    Chapter(letter="F", title="Learning in practice", module="learning"),
+    Chapter(letter="G", title="Seeing inside", module="seeing"),
+    Chapter(letter="H", title="Why priors", module="high_dimensions"),
 )
 """In reading order; a chapter that is added is a line here, and a module."""
 

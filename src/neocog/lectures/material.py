@@ -17,6 +17,7 @@ from neocog.data.split import Split
 from neocog.errors import DataError, printable
 from neocog.networks.catalog import build
 from neocog.tasks.classify import Classification
+from neocog.tasks.pretext.method import repeated
 from neocog.tasks.task import Task
 from neocog.training.augment import Augment
 from neocog.training.label_symmetries import squares
@@ -161,24 +162,26 @@ class Material:
         """The data, in words."""
         return f"{printable(self.source)}, {self.size[0]} × {self.size[1]} pixels"
 
-    def build(self, name: str, *, seed: int = 0, **options: object) -> nn.Module:
+    def build(
+        self, name: str, options: Mapping[str, object] | None = None, *, seed: int = 0
+    ) -> nn.Module:
         """A network of the catalog for these images, with random weights.
 
         Args:
             name: of the network.
-            seed: of its weights, beside that of the material.
             options: of the network.
+            seed: of its weights, beside that of the material.
         """
-        return random_network(name, self, seed=self.seed + seed, options=options)
+        return random_network(name, self, seed=self.seed + seed, options=options or {})
 
-    def trained(self, name: str, **options: object) -> nn.Module:
+    def trained(self, name: str, options: Mapping[str, object] | None = None) -> nn.Module:
         """The same, trained for a few seconds; the same network is trained once.
 
         Args:
             name: of the network.
             options: of the network.
         """
-        return _trained(self, name, tuple(sorted(options.items())))
+        return _trained(self, name, tuple(sorted((options or {}).items())))
 
     @cached_property
     def classifier(self) -> nn.Module:
@@ -224,6 +227,7 @@ class ShortTraining:
         optimizer: its name.
         augment: augmentation; none by default.
         task: what is learned.
+        views: of each image in a batch, for self-supervised tasks.
         seed: of the batches and of augmentation.
     """
 
@@ -232,6 +236,7 @@ class ShortTraining:
     optimizer: str = "adamw"
     augment: Augment = field(default_factory=Augment)
     task: Task = field(default_factory=lambda: Classification("cross_entropy", 0.0))
+    views: int = 1
     seed: int = 0
 
 
@@ -254,7 +259,7 @@ def train_network(network: nn.Module, part: LabeledPart, training: ShortTraining
     optimizer = OptimizerConfig(name=training.optimizer, lr=training.lr, weight_decay=0.01)
     for _ in fit(
         network,
-        feed,
+        lambda epoch: repeated(feed(epoch), training.views),
         build_optimizer(network, optimizer),
         plan=StepPlan(steps=training.steps, steps_per_epoch=training.steps, seed=training.seed),
         schedule=ScheduleConfig(name="cosine", warmup=0.1),
