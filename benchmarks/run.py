@@ -28,6 +28,8 @@ NAMES = (
     "fix_resnet20",
     "fix_default",
     "fixed_inference",
+    "fix_symmetry",
+    "rotated_mnist",
     "grad_cam",
     "explore",
     "explore_page",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from neocog.audits.layers import layer_errors
     from neocog.audits.lie import lie_errors
     from neocog.audits.motion import rotation, scale
+    from neocog.audits.poses import pose_consistency
     from neocog.audits.shift import shift_consistency
     from neocog.audits.suite import audit_model
     from neocog.data.samples import Samples
@@ -31,6 +32,7 @@ __all__ = [
     "effective_field",
     "layer_errors",
     "lie_errors",
+    "pose_consistency",
     "rotation",
     "scale",
     "shift_consistency",
@@ -43,6 +45,7 @@ _MODULES = {
     "effective_field": "neocog.graph.gradient_field",
     "layer_errors": "neocog.audits.layers",
     "lie_errors": "neocog.audits.lie",
+    "pose_consistency": "neocog.audits.poses",
     "rotation": "neocog.audits.motion",
     "scale": "neocog.audits.motion",
     "shift_consistency": "neocog.audits.shift",

@@ -115,11 +115,12 @@ def flip_pairs(
         drawn = [_drawn(p) for p in f.images]
         if any(d is None for d in drawn):
             continue
-        for image, offset, number in zip(drawn, f.offsets, f.predictions, strict=True):
+        where = f.poses or tuple(_offset(offset) for offset in f.offsets)
+        for image, position, number in zip(drawn, where, f.predictions, strict=True):
             assert image is not None
             images.append(image)
             mark = "" if f.truth is None else "✓ " if f.truth == number else "✗ "
-            captions.append(f"{mark}{_class(number, classes)}\n{_offset(offset)}")
+            captions.append(f"{mark}{_class(number, classes)}\n{position}")
         if large:
             break
     note = "The same image at two positions, the predictions there"

@@ -16,6 +16,7 @@ from neocog.exhibits import flipped
 from neocog.graph.wording import nouns
 from neocog.jsonable import Jsonable
 from neocog.stats import paired_interval
+from neocog.symmetry.poses import GROUPS, finite_group, poses_in_words
 
 __all__ = ["Compared", "compare", "flipped", "gained", "moved_by", "points"]
 
@@ -135,11 +136,13 @@ def gained(
 
 
 def moved_by(s: Shift) -> str:
-    """A kind of shift with its range: "≤ 4 px crops".
+    """A kind of shift with its range: "≤ 4 px crops"; of poses what they are: "quarter turns".
 
     Args:
         s: what was measured.
     """
+    if s.mode in GROUPS:
+        return poses_in_words(finite_group(s.mode))
     kind = nouns(s.axes)
     words = {
         "circular": "circular shifts",

@@ -16,6 +16,7 @@ from neocog.data.samples import Samples, batch_of
 from neocog.graph.alignment import Alignment, alignment
 from neocog.graph.cost import Cost, cost
 from neocog.graph.receptive_field import ReceptiveField, receptive_field
+from neocog.layers.symmetrized import upright
 from neocog.models.exact import ExactModel
 
 __all__ = ["Geometry", "Inside", "geometry_of", "look_inside"]
@@ -61,8 +62,9 @@ def geometry_of(model: ExactModel, shape: tuple[int, ...]) -> Geometry:
         shape: of a sample, (C, H, W) or (C, N).
     """
     network = model.network
-    spent, seen = cost(network, shape), receptive_field(network, shape)
-    aligned = alignment(network, shape)
+    spent = cost(network, shape)
+    with upright():
+        seen, aligned = receptive_field(network, shape), alignment(network, shape)
     return Geometry(aligned.total_stride, aligned, spent, seen, ())
 
 
@@ -76,6 +78,7 @@ class Inside:
     notes: tuple[str, ...] = ()
 
 
+@upright()
 def look_inside(
     model: ExactModel,
     few: Samples,
@@ -87,6 +90,8 @@ def look_inside(
     progress: Callable[[float], None],
 ) -> Inside:
     """Layers alone and with all before them, and what aliases.
+
+    Of a network that is run on several poses, those of one pass: in the frame of the image.
 
     Args:
         model: the model.

@@ -178,6 +178,10 @@ class Movable:
         truth = self.data.truth(rows)
         return None if truth is None else torch.from_numpy(truth)
 
+    def words(self, offset: Tensor) -> str:
+        """Nothing: a position is its offset."""
+        return ""
+
     def protocol(self, seed: int) -> str:
         """How samples were shifted, in a sentence."""
         kind = nouns(len(self.size))

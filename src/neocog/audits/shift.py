@@ -17,11 +17,13 @@ number of samples changes them. The two positions of a sample always differ.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from neocog.audits.agreement import Kind
 from neocog.audits.grid import Grid
 from neocog.audits.grid import grid as measure_grid
 from neocog.audits.moving import MODES, Movable, Pair, nearest, pairs
@@ -33,7 +35,16 @@ from neocog.jsonable import Jsonable, keys
 from neocog.models.exact import AnySamples, ExactModel, Measurable, measured
 from neocog.stats import interval, paired_interval
 
-__all__ = ["MODES", "Border", "Flip", "Shift", "Shifting", "shift_consistency"]
+__all__ = [
+    "MODES",
+    "Border",
+    "Flip",
+    "Moved",
+    "Shift",
+    "Shifting",
+    "result_of",
+    "shift_consistency",
+]
 
 FLIPS = 12
 """Samples whose prediction flips that are kept to be looked at."""
@@ -74,6 +85,7 @@ class Flip(Jsonable):
         offsets: of both.
         predictions: class indices.
         truth: class index of the sample, or None.
+        poses: what both are, where they are no shifts.
     """
 
     JSON = keys("name", "offsets", "answers=predictions")
@@ -84,6 +96,7 @@ class Flip(Jsonable):
     offsets: tuple[tuple[float, ...], tuple[float, ...]]
     predictions: tuple[int, int]
     truth: int | None
+    poses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,25 +288,58 @@ class Shifting:
             n: of them the first n; all if left out.
             grid: a map of shifts, measured separately.
         """
-        pair = Pair.join(self._kept, n)
-        movable, border = self.movable, None
-        flips: tuple[Flip, ...] = ()
-        if movable.model.task == "classify":
-            flips = _flips(movable, pair, self.first, self.second)
+        pair, border = Pair.join(self._kept, n), None
         if self.moved is not None and self.stride:
             border = _border(self.stride, pair, self.moved[: len(pair.base)], self.seed)
-        return _result(movable, pair, seed=self.seed, grid=grid, flips=flips, border=border)
+        positions = (self.first, self.second)
+        return result_of(self.movable, pair, positions, seed=self.seed, grid=grid, border=border)
 
 
-def _result(
-    movable: Movable,
+class Moved(Protocol):
+    """Samples that a model was shown at two positions each, as `Movable` has them."""
+
+    model: ExactModel
+    data: Samples
+    mode: str
+    size: tuple[int, ...]
+    kind: Kind
+    reach: int
+
+    def load(self, rows: slice) -> Tensor:
+        """Samples."""
+
+    def move(self, x: Tensor, offset: Tensor) -> Tensor:
+        """Samples, each at its position."""
+
+    def protocol(self, seed: int) -> str:
+        """How they were moved, a sentence."""
+
+    def words(self, offset: Tensor) -> str:
+        """A position in words; "" for a shift."""
+
+
+def result_of(
+    movable: Moved,
     pair: Pair,
+    positions: tuple[Tensor, Tensor],
     *,
     seed: int,
-    grid: Grid | None,
-    flips: tuple[Flip, ...],
-    border: Border | None,
+    grid: Grid | None = None,
+    border: Border | None = None,
 ) -> Shift:
+    """The result of predictions at two positions a sample.
+
+    Args:
+        movable: the samples.
+        pair: the predictions.
+        positions: both, of each sample.
+        seed: of the positions and the bootstrap.
+        grid: a map of shifts.
+        border: flips by cause.
+    """
+    flips: tuple[Flip, ...] = ()
+    if movable.model.task == "classify":
+        flips = _flips(movable, pair, *positions)
     kind, classes = movable.kind, movable.model.task == "classify"
     same = kind.agreement(pair.a, pair.b).double().numpy()
     shares: dict[str, float | None] = dict.fromkeys(
@@ -370,7 +416,7 @@ def _border(stride: int, pair: Pair, moved: Tensor, seed: int) -> Border | None:
     )
 
 
-def _flips(movable: Movable, pair: Pair, first: Tensor, second: Tensor) -> tuple[Flip, ...]:
+def _flips(movable: Moved, pair: Pair, first: Tensor, second: Tensor) -> tuple[Flip, ...]:
     """The first samples with two predictions, with the model's input."""
     rows = (pair.a != pair.b).nonzero()[:FLIPS, 0].tolist()
     out = []
@@ -386,6 +432,7 @@ def _flips(movable: Movable, pair: Pair, first: Tensor, second: Tensor) -> tuple
                 offsets=(tuple(offsets[0][0].tolist()), tuple(offsets[1][0].tolist())),
                 predictions=(int(pair.a[i]), int(pair.b[i])),
                 truth=None if pair.truth is None else int(pair.truth[i]),
+                poses=tuple(filter(None, (movable.words(p[0]) for p in offsets))),
             )
         )
     return tuple(out)

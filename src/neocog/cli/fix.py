@@ -34,6 +34,17 @@ __all__ = ["command"]
 )
 @click.option("--padding", default="keep", help="Padding mode: keep or circular.  [keep]")
 @click.option(
+    "--symmetry",
+    default="",
+    metavar="GROUP",
+    help="Make predictions invariant: c4 to quarter turns, d4 to mirror images too, c2, c8, ….",
+)
+@click.option(
+    "--by",
+    default="averaging",
+    help="With --symmetry: averaging over poses, or canonical: one pass.  [averaging]",
+)
+@click.option(
     "--finetune",
     type=float,
     metavar="EPOCHS",
@@ -91,6 +102,9 @@ def command(
 ) -> None:
     """Replace the aliasing downsamplers of MODEL, fine-tune on DATA, and keep the better model.
 
+    With --symmetry the predictions become invariant to rotations and mirror images instead, or as
+    well: exact at once for quarter turns, whatever MODEL was trained on.
+
     MODEL itself is not changed. Batch norms are recalibrated without labels; learning rate,
     consistency weight and checkpoint are chosen on validation samples; of checkpoints of the
     fine-tune within one standard error of the best, the latest. Better means: higher consistency
@@ -104,6 +118,7 @@ def command(
     neocog fix runs/digits digits --budget 60s
     neocog fix runs/images images/ --padding circular --finetune 5
     neocog fix runs/images unlabeled/ --finetune 0
+    neocog fix runs/cells cells/ --symmetry d4
     neocog fix nets.small:make images/ --weights w.pt --size 3,32,32 --rank-layers
     """
     from neocog.runs.load import load

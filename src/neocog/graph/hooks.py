@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from neocog.layers.symmetrized import in_other_pose
+
 __all__ = ["After", "Before", "CallNames", "hooked", "layers_of"]
 
 Before = Callable[[str, nn.Module, tuple[Any, ...], dict[str, Any]], None]
@@ -26,16 +28,19 @@ def hooked(
     before: Before | None = None,
     after: After | None = None,
     always: bool = False,
+    every_pose: bool = False,
 ) -> Iterator[None]:
     """Call back before and after each call of some modules while the block runs.
 
-    Modules that TorchScript has compiled take no hooks and are left out.
+    Modules that TorchScript has compiled take no hooks and are left out. Of a network that is run
+    on several poses of an image only the pass in the upright one calls back.
 
     Args:
         modules: with their names, as `named_modules` gives them.
         before: called before each call.
         after: called after each call.
         always: call `after` also where the module failed, with None for its output.
+        every_pose: call back in all passes of such a network.
 
     Example:
         >>> net, names = nn.Sequential(nn.Linear(2, 3), nn.ReLU()), []
@@ -49,16 +54,20 @@ def hooked(
             if isinstance(module, torch.jit.ScriptModule):
                 continue
             if before is not None:
-                handle = module.register_forward_pre_hook(_named(before, name), with_kwargs=True)
+                hook = _named(before, name, every_pose)
+                handle = module.register_forward_pre_hook(hook, with_kwargs=True)
                 stack.callback(handle.remove)
             if after is not None:
-                handle = module.register_forward_hook(_named(after, name), always_call=always)
+                hook = _named(after, name, every_pose)
+                handle = module.register_forward_hook(hook, always_call=always)
                 stack.callback(handle.remove)
         yield
 
 
-def _named(hook: Callable[..., Any], name: str) -> Callable[..., Any]:
-    return lambda *call: hook(name, *call)
+def _named(hook: Callable[..., Any], name: str, every_pose: bool) -> Callable[..., Any]:
+    if every_pose:
+        return lambda *call: hook(name, *call)
+    return lambda *call: None if in_other_pose() else hook(name, *call)
 
 
 def layers_of(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:

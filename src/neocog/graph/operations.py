@@ -197,7 +197,7 @@ def watching(
         with _Quiet(operations):
             seer.end(Call(name, m, args, {}, out))
 
-    hooks = hooked(module.named_modules(), before=before, after=after, always=True)
+    hooks = hooked(module.named_modules(), before=before, after=after, always=True, every_pose=True)
     with hooks, operations, _CircularPads(report, operations):
         yield
 

@@ -43,11 +43,13 @@ if TYPE_CHECKING:
     from neocog.layers.polyphase import PolyphaseUp as PolyphaseUp1d
     from neocog.layers.polyphase import PolyphaseUp as PolyphaseUp2d
     from neocog.layers.steerable import SteerableConv2d
+    from neocog.layers.symmetrized import CanonicalPose, GroupAverage
 
 __all__ = [
     "AliasFreeActivation",
     "BlurPool1d",
     "BlurPool2d",
+    "CanonicalPose",
     "ChoosePhase",
     "CircularConv2d",
     "FieldActivation",
@@ -55,6 +57,7 @@ __all__ = [
     "FieldNorm2d",
     "FourierActivation",
     "GatedActivation",
+    "GroupAverage",
     "IdealDown1d",
     "IdealDown2d",
     "InvariantPool",
@@ -93,6 +96,7 @@ _MODULES = {
     "pnorm": ("PNormPool",),
     "polyphase": ("ChoosePhase", "LearnedChoice", "PolyphaseDown", "PolyphaseUp"),
     "steerable": ("SteerableConv2d",),
+    "symmetrized": ("CanonicalPose", "GroupAverage"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Change how a trained network downsamples: a copy with other samplers and the same weights.
+"""Change how a trained network downsamples, and what it is invariant to: a copy, the same weights.
 
 A network of ours is rebuilt with other options, so the result is an ordinary run; any other is
 converted as a graph.
@@ -6,6 +6,7 @@ converted as a graph.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from neocog.errors import ModelError, UsageError, printable
 from neocog.layers.polyphase import LearnedChoice
+from neocog.layers.symmetrized import Symmetrized
 from neocog.models.model import Model
 from neocog.networks.catalog import NETWORKS, build, schema
 from neocog.networks.model import SpecifiedNetwork
@@ -25,6 +27,7 @@ from neocog.store.exported import Exported
 from neocog.store.tensors import load_state
 from neocog.surgery.replace import replace as replace_samplers
 from neocog.surgery.result import Replaced, Skipped
+from neocog.surgery.symmetrize import Symmetry, symmetrize, symmetry_of
 from neocog.training.loop import step_seed
 from neocog.types import ModelSpec
 
@@ -38,7 +41,7 @@ def usual_downsampling(padding: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class ConvertedModel:
-    """A model with other downsampling, not yet fine-tuned.
+    """A model with other downsampling or a new symmetry, not yet fine-tuned.
 
     Args:
         model: pixels in [0, 1] to logits.
@@ -60,18 +63,20 @@ class ConvertedModel:
 def convert(
     trained: Model,
     *,
-    downsampling: str,
-    padding: str,
+    downsampling: str = "",
+    padding: str = "keep",
+    symmetry: Symmetry | None = None,
     only: Collection[str] | None = None,
     classes: tuple[str, ...] | None = None,
     seed: int = 0,
 ) -> ConvertedModel:
-    """Replace the downsamplers of a copy of a model.
+    """Replace the downsamplers of a copy of a model, and make it invariant to a group.
 
     Args:
         trained: the model.
-        downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
+        downsampling: one of `layers.downsample.DOWNSAMPLINGS`; "" to leave the downsamplers.
         padding: "keep" or "circular".
+        symmetry: what the model is made invariant to; None to leave that.
         only: groups to replace; all if left out.
         classes: class names, where the model has none.
         seed: of the weights of new layers.
@@ -81,10 +86,15 @@ def convert(
         ModelError: it cannot be changed in that way.
     """
     _must_be_open(trained)
-    network = trained.module.network
+    network, held = trained.module.network, symmetry_of(trained.module.network)
     spec = trained.spec
     if classes is not None:
         spec = replace(spec, classes=classes)
+    if not downsampling:
+        assert symmetry is not None
+        return _invariant(trained, spec, symmetry)
+    if isinstance(network, Symmetrized):  # its inside is converted, and it stays what it is
+        network = network.inner
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(step_seed(seed, -1))
         done = replace_samplers(
@@ -107,15 +117,46 @@ def convert(
     options: dict[str, Any] = {"downsampling": downsampling, "padding": padding}
     if only is not None:
         options["only"] = sorted(only)
+    remarks = done.remarks
+    if held is not None and symmetry is not None:
+        symmetrize(trained.module.network, symmetry, spec)  # which refuses
+    if kept := symmetry or held:
+        changed = symmetrize(changed, kept, spec)
+    if symmetry is not None:
+        options |= symmetry.options()
+        replaced, remarks = (*replaced, symmetry.replaced()), (*remarks, *symmetry.remarks())
     model = SpecifiedNetwork(changed, spec).eval()
     return ConvertedModel(
         model=model,
         replaced=replaced,
         skipped=skipped,
-        remarks=done.remarks,
+        remarks=remarks,
         network=ours,
         options=options,
     )
+
+
+def _invariant(trained: Model, spec: ModelSpec, symmetry: Symmetry) -> ConvertedModel:
+    """A copy of a model that is invariant, its downsamplers as they were."""
+    network = copy.deepcopy(trained.module.network)
+    changed = symmetrize(network, symmetry, spec)
+    return ConvertedModel(
+        model=SpecifiedNetwork(changed, spec).eval(),
+        replaced=(symmetry.replaced(),),
+        skipped=(),
+        remarks=symmetry.remarks(),
+        network=_built_in(trained),
+        options=symmetry.options(),
+    )
+
+
+def _built_in(trained: Model) -> ModelConfig | None:
+    """A network of ours as it is, to be built anew; None for any other."""
+    card: dict[str, Any] = trained.card.get("network", {})
+    if card.get("name", "") not in NETWORKS or (trained.path / "model.pt2").exists():
+        return None
+    options = {k: tuple(v) if isinstance(v, list) else v for k, v in card["options"].items()}
+    return ModelConfig(name=card["name"], init=str(trained.path), options=options)
 
 
 def _must_be_open(trained: Model) -> None:
@@ -126,6 +167,7 @@ def _must_be_open(trained: Model) -> None:
             "box. Fix the network that it was exported from."
         )
     network = trained.module.network
+    network = network.inner if isinstance(network, Symmetrized) else network
     if isinstance(network, Exported) and network.batch is not None:
         raise ModelError(
             f"A fix traces a network with any batch size, and `{printable(trained.path)}` "
@@ -143,10 +185,10 @@ def example_of(spec: ModelSpec) -> Tensor:
 
 def _ours(trained: Model, downsampling: str, padding: str) -> ModelConfig | None:
     """The same network with other options, if it is built in."""
-    card: dict[str, Any] = trained.card.get("network", {})
-    name, options = card.get("name", ""), dict(card.get("options", {}))
-    if name not in NETWORKS or (trained.path / "model.pt2").exists():
+    built_in = _built_in(trained)
+    if built_in is None:
         return None
+    name, options = built_in.name, dict(built_in.options)
     known = {o.name for o in schema(name)}
     if not {"downsampling", "padding"} <= known:
         return None
@@ -158,8 +200,7 @@ def _ours(trained: Model, downsampling: str, padding: str) -> ModelConfig | None
             f"A fix changes how a network downsamples, and `{printable(trained.path)}` has "
             f"{' and '.join(f'{k} {v}' for k, v in wanted.items())} already. Choose another."
         )
-    options = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
-    return ModelConfig(name=name, init=str(trained.path), options=options | wanted)
+    return replace(built_in, options=options | wanted)
 
 
 def _rebuilt(network: nn.Module, ours: ModelConfig, spec: ModelSpec) -> nn.Module:

@@ -15,6 +15,7 @@ from torch import nn
 
 from neocog.data.split import Split
 from neocog.errors import ModelError
+from neocog.layers.symmetrized import Symmetrized
 from neocog.models.external import SPEC_FILE
 from neocog.models.model import Model
 from neocog.models.seen_samples import SeenSamples, write_seen
@@ -31,6 +32,7 @@ from neocog.runs.recipe import (
     TrainConfig,
 )
 from neocog.store.exported import save_exported
+from neocog.surgery.symmetrize import symmetry_of
 from neocog.training.augment import Augment, suited
 from neocog.training.loop import Objective
 from neocog.training.machine import Machine
@@ -254,6 +256,9 @@ def keep(
     """
     notes: list[str] = []
     name = kept.choice or kept.recipe.model
+    network, symmetry = kept.network, symmetry_of(kept.network)
+    if isinstance(network, Symmetrized):  # which the folder states, and `load` makes again
+        network = network.inner
     card: dict[str, Any] = {
         "neocog": __version__,
         "spec": kept.spec.to_json(),
@@ -262,7 +267,9 @@ def keep(
         "fixed": dict(fixed),
         "metrics": dict(measured),
     }
-    folder.write_weights(kept.network.state_dict())
+    if symmetry is not None:
+        card["symmetry"] = {"group": symmetry.group, "by": symmetry.by}
+    folder.write_weights(network.state_dict())
     folder.write_metrics(kept.rows)
     if kept.seen is not None:
         write_seen(folder.path, kept.seen)
@@ -272,7 +279,7 @@ def keep(
         text = {SPEC_FILE: json.dumps(kept.spec.to_json())}
         try:
             file = folder.path / "model.pt2"
-            card["parity"] = save_exported(kept.network, file, example_of(kept.spec), texts=text)
+            card["parity"] = save_exported(network, file, example_of(kept.spec), texts=text)
         except ModelError as e:
             notes.append(
                 f"It cannot be saved as a program, only its weights (model.safetensors): {e}"

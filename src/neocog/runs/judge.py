@@ -15,13 +15,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from torch import nn
 
 from neocog.audits.compare import points
-from neocog.audits.shift import Shift, shift_consistency
+from neocog.audits.poses import consistency, correct_upright
+from neocog.audits.shift import Shift
 from neocog.data.samples import Samples
 from neocog.data.split import Split
 from neocog.exhibits import share
 from neocog.jsonable import Jsonable, keys
+from neocog.layers.symmetrized import Symmetrized
 from neocog.networks.model import SpecifiedNetwork
 from neocog.stats import paired_interval
 
@@ -62,7 +65,7 @@ class Judge:
 
     Args:
         val: the samples.
-        mode: kind of shift, one of `audits.shift.MODES`.
+        mode: kind of shift, one of `audits.shift.MODES`, or a group of poses.
         seed: of the random samples and shifts.
         limit: max samples.
     """
@@ -73,7 +76,17 @@ class Judge:
 
     def __call__(self, model: SpecifiedNetwork) -> Score:
         """Score a checkpoint; the model is not changed."""
-        result = shift_consistency(model, self.samples, mode=self.mode, seed=self.seed)
+        if _invariant(model.network, self.mode):
+            correct = correct_upright(model, self.samples)
+            accuracy = float(correct.mean())
+            return Score(
+                fidelity=accuracy,
+                accuracy=accuracy,
+                consistency=1.0,
+                correct=correct,
+                faithful=correct,
+            )
+        result = consistency(model, self.samples, mode=self.mode, seed=self.seed)
         assert result.accuracy is not None
         return Score(
             fidelity=float(result.both.mean()),
@@ -82,6 +95,13 @@ class Judge:
             correct=result.right,
             faithful=result.both,
         )
+
+
+def _invariant(network: nn.Module, mode: str) -> bool:
+    """Whether no pose can be predicted otherwise than another, so that one is enough to look at."""
+    if not isinstance(network, Symmetrized):
+        return False
+    return network.group.keeps_grid and network.group.name == mode
 
 
 @dataclass(frozen=True, kw_only=True)

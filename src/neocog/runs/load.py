@@ -23,6 +23,7 @@ from neocog.runs.folder import RunFolder
 from neocog.store.exported import load_exported
 from neocog.store.sound import check_network
 from neocog.store.tensors import load_state
+from neocog.surgery.symmetrize import of_card, symmetrize
 from neocog.types import ModelSpec
 
 __all__ = ["load", "load_run"]
@@ -173,6 +174,8 @@ def _loaded(folder: RunFolder, path: StrPath, *, allow_random: bool) -> Model:
         check_network(network, printable(program))
     else:
         network = _built(name, spec, options, folder)
+    if (symmetry := of_card(card.get("symmetry"))) is not None:
+        network = symmetrize(network, symmetry, spec)
     module = SpecifiedNetwork(network, spec)
     module.eval()
     chance = as_function(module, os.fspath(path), spec.input.shape, allow_random=allow_random)

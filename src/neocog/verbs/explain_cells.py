@@ -11,6 +11,7 @@ from neocog.explainers.layout import SpatialLayout
 from neocog.explainers.maps.cells import Cells
 from neocog.explainers.top_activations import PatchGeometry
 from neocog.graph.receptive_field import receptive_field
+from neocog.layers.symmetrized import upright
 
 __all__ = ["cells_of", "seen_by"]
 
@@ -26,7 +27,8 @@ def seen_by(module: nn.Module, size: Sequence[int], layer: str) -> PatchGeometry
     Raises:
         NeocogError: the module fails on samples of that size, or the layer does not run.
     """
-    field = receptive_field(module, size).of(layer)
+    with upright():
+        field = receptive_field(module, size).of(layer)
     if not field.known or any(s is None for s in field.start):
         return None
     return PatchGeometry(field.receptive_field, field.jump, field.start)

@@ -22,6 +22,7 @@ from neocog.explainers.target import choose_layer
 from neocog.explainers.top_activations import gallery, top_patches
 from neocog.graph.activations import differentiable
 from neocog.graph.receptive_field import receptive_field
+from neocog.layers.symmetrized import upright
 from neocog.lectures.backward import backward
 from neocog.lectures.classic_filters import classic
 from neocog.lectures.classic_filters import sections as classic_sections
@@ -329,7 +330,8 @@ def _units(of: Model, shape: tuple[int, ...], layer: str) -> int:
 def _fine_layer(of: Model, x: Tensor, window: Sequence[int]) -> str | None:
     """The deepest layer whose map is fine enough for a piece of that size."""
     try:
-        layers = receptive_field(of.module, tuple(x.shape)).layers
+        with upright():
+            layers = receptive_field(of.module, tuple(x.shape)).layers
     except ModelError:
         return None
     least = min(window[1] - window[0], window[3] - window[2])

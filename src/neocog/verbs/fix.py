@@ -1,7 +1,8 @@
-"""Change how a trained network downsamples, find its best state, hand on what is better.
+"""Change how a trained network downsamples or what it is invariant to, hand on what is better.
 
-    swap the samplers → recalibrate batch norms → find rate and weight → fine-tune
-        → choose on validation samples → compare with the original model on the report's samples
+    swap samplers, average over poses → recalibrate batch norms → find rate and weight
+        → fine-tune → choose on validation samples
+        → compare with the original model on the report's samples
 
 What comes out is at least as good in accuracy and better in the requested consistency, or
 it is the original model, and the headline says so.
@@ -44,6 +45,8 @@ from neocog.runs.load import load_run
 from neocog.runs.recipe import Recipe
 from neocog.stats import paired_interval
 from neocog.surgery.rank import GroupRank
+from neocog.surgery.symmetrize import Symmetry, symmetry_of
+from neocog.symmetry.poses import GROUPS
 from neocog.training.loop import Step
 from neocog.training.machine import check_device
 from neocog.verbs.fix_measure import Measuring, Scores, advised, milliseconds_of, outlook
@@ -72,6 +75,8 @@ def fix(
     *,
     downsampling: str = "",
     padding: str = "keep",
+    symmetry: str = "",
+    by: str = "averaging",
     finetune: float | None = None,
     budget: float | None = None,
     lr: float = 0.0,
@@ -88,7 +93,7 @@ def fix(
     allow_random: bool = False,
     progress: Progress = True,
 ) -> Fixed:
-    """Replace the downsamplers of a trained classifier, find its best state, and keep it.
+    """Make a trained classifier invariant to shifts or poses, find its best state, and keep it.
 
     The given model stays as it is. The result is a run folder that every verb takes: the
     fixed model where it is better, else the original model.
@@ -99,21 +104,27 @@ def fix(
             training samples are learned from, a part of them or its validation samples choose, and
             its test samples measure, or those of DATA:val, which then choose nothing.
         downsampling: one of `neocog.layers.downsample.DOWNSAMPLINGS`, but "stride"; "blur"
-            if left out, and "polyphase" where `padding` is circular.
+            if left out, and "polyphase" where `padding` is circular; with a `symmetry` and nothing
+            else the downsamplers stay.
         padding: "circular" lets every border wrap around; "keep" leaves them.
+        symmetry: group of rotations and mirror images that the predictions become invariant to,
+            one of `neocog.symmetry.poses.GROUPS`: "c4" for quarter turns, "d4" with mirror images.
+        by: how: "averaging", the mean over all poses, each a pass of the network; or "canonical",
+            one pass in a pose that is chosen by the image.
         finetune: epochs over the training samples, each at two positions; 0 for none, which needs
             no labels; if left out, 12 or as many as the budget allows.
         budget: seconds for everything; 900 if neither it nor `finetune` is given.
         lr: highest learning rate; if left out, one that short trials find.
         consistency_weight: weight of the loss that pulls the predictions at two positions to each
             other, beside drawing both to those of the original model, 0 to 20 or so; if left out,
-            15 for twelve passes, less for fewer, and what short trials find.
+            15 for twelve passes, less for fewer, and what short trials find; 0 with a `symmetry`.
         keep: "better" hands on what is better, else the original model; "fixed" the fixed model
             whatever it is.
         seed: of everything random.
         layers: groups of downsamplers to be replaced, see `Replaced.group`; all if left out.
         shift: kinds of shift that consistency is measured for; the first is the objective.
-            If left out all, first "crop", or "circular" where `padding` is circular.
+            If left out all, first "crop", or "circular" where `padding` is circular. With a
+            `symmetry` its poses are the objective, and the first of these is measured beside.
         n: samples on which it is measured; all for None.
         rank_layers: try each group alone, and say which is worth most.
         device: to fine-tune on; the best if left out.
@@ -135,15 +146,20 @@ def fix(
         (True, 0.98)
     """
     began = time.monotonic()
-    modes = tuple(shift) or _modes(padding)
+    modes = tuple(shift) or _modes(padding)[: 1 if symmetry else None]
     _check(finetune, budget, lr, consistency_weight, modes, keep)
+    invariant = Symmetry(symmetry, by) if symmetry else None
+    downsampling = _downsampling(downsampling, padding, invariant)
+    if invariant is not None:
+        modes = (invariant.group, *modes)
+        consistency_weight = consistency_weight or 0.0  # in all poses predictions are the same
+    _check_layers(downsampling, layers, rank_layers=rank_layers)
     check_device(device)
     if out is not None:
         with claimed(Path(out), overwrite=overwrite):
             pass  # its error is raised before the work
     if finetune is None and budget is None:
         budget = BUDGET
-    downsampling = downsampling or usual_downsampling(padding)
     if isinstance(model, nn.Module):  # which stays as it is, in its mode and its statistics
         model = copy.deepcopy(model).eval()
     trained, data = opened(model, data, {"allow_random": allow_random})
@@ -157,11 +173,13 @@ def fix(
         trained,
         downsampling=downsampling,
         padding=padding,
+        symmetry=invariant,
         only=layers,
         classes=None if trained.named else parts.classes,
         seed=seed,
     )
-    folder = Path(out) if out else free_folder(f"{_stem(trained)}-{downsampling}")
+    suffix = "-".join(filter(None, (downsampling, invariant.group if invariant else "")))
+    folder = Path(out) if out else free_folder(f"{_stem(trained)}-{suffix}")
     with watching(progress) as on_progress, claimed(folder, overwrite=overwrite) as claim:
         ranks: tuple[GroupRank, ...] = ()
         if rank_layers:
@@ -177,6 +195,23 @@ def _modes(padding: str) -> tuple[str, ...]:
     """All kinds of shift, the objective first."""
     first = "circular" if padding == "circular" else "crop"
     return (first, *(m for m in MODES if m != first))
+
+
+def _downsampling(given: str, padding: str, symmetry: Symmetry | None) -> str:
+    """What is swapped in; "" for nothing, where a symmetry is all that was given."""
+    if symmetry is not None and padding == "keep":
+        return given
+    return given or usual_downsampling(padding)
+
+
+def _check_layers(downsampling: str, layers: object, *, rank_layers: bool) -> None:
+    if downsampling or not (layers or rank_layers):
+        return
+    raise UsageError(
+        f"{'`layers` names' if layers else '`rank_layers` tries'} downsamplers, and none is "
+        "replaced where a `symmetry` is all that is given. Give `downsampling` too, or leave it "
+        "out."
+    )
 
 
 def _check(
@@ -224,6 +259,7 @@ class _Reached:
     after: Scores
     times: list[float]
     verdict: Verdict
+    accuracy: tuple[float, float, float]
     converted: float
     seen: bool | None
     validated: int
@@ -257,8 +293,14 @@ class _Work:
         """Measure the original model, find the best state of the changed one, measure that."""
         parts, model, original = self.parts, self.conversion.model, self.trained.module
         ms = milliseconds_of([original])[0]
+        passes_each = symmetry.passes if (symmetry := symmetry_of(model.network)) else 1
         measure = Measuring.within(
-            self.budget, ms, parts.test, n=n, modes=self.modes, seed=self.seed
+            self.budget,
+            ms * max(1.0, (1 + passes_each) / 2.5),
+            parts.test,
+            n=n,
+            modes=self.modes,
+            seed=self.seed,
         )
         self.on_progress("measuring the original model")
         clock = time.monotonic()
@@ -274,9 +316,10 @@ class _Work:
         gains = can_gain(before.shift[self.modes[0]], seed=self.seed)
         if passes and not gains and not always:
             passes = 0.0
+            both = "in both poses" if self._posed else "at both shifts"
             notes.append(
                 f"{share(before.shift[self.modes[0]].consistency)} of the predictions are the same "
-                "at both shifts already: on so many samples no gain would be significant, so "
+                f"{both} already: on so many samples no gain would be significant, so "
                 "nothing was fine-tuned."
             )
         if passes:
@@ -284,18 +327,20 @@ class _Work:
             search = 18 * 4 * recipe.train.batch_size * 1.5 * ms / 1e3
             timed = self.budget is None or search < FOR_LOOKS * self.budget
             recipe = with_machine(recipe, model, parts.train, timed=timed)
-        improved = FinetuneSearch()
-        deadline = None if self.budget is None else self.began + self.budget - 1.6 * spent - 3
+        improved, last = FinetuneSearch(), max(1.6, 1.2 * passes_each)
+        deadline = None if self.budget is None else self.began + self.budget - last * spent - 3
         aim = Aim(passes=passes, deadline=deadline, lr=lr, consistency_weight=consistency_weight)
         for event in search_finetune(model, original, parts.train, recipe, judge, aim, improved):
             self.on_progress(event)
         self.on_progress("measuring the fixed model")
         after = measure(model)
-        pair = [scores.figures(self.modes[0]) for scores in (before, after)]
+        pair = [scores.figures(self.modes[0], labeled=parts.labeled) for scores in (before, after)]
         judged = verdict(*pair, labeled=parts.labeled, seed=self.seed)
         assert improved.best is not None
         if parts.labeled and not seen:
-            low = paired_interval(improved.best.score.correct, first.correct, seed=self.seed)
+            held = [first, improved.best.score]
+            one, two = ((s.faithful if self._posed else s.correct) for s in held)
+            low = paired_interval(two, one, seed=self.seed)
             if low[2] < 0:
                 judged = judged.also(
                     f"accuracy on the validation samples is lower ({points(low[0], 1)} pp)"
@@ -311,6 +356,7 @@ class _Work:
             after=after,
             times=milliseconds_of([original, model]),
             verdict=judged,
+            accuracy=paired_interval(after.correct, before.correct, seed=self.seed),
             converted=converted,
             seen=seen,
             validated=len(judge.samples),
@@ -359,7 +405,7 @@ class _Work:
             after=goes,
             candidate=b,
             compared={m: compare(a.shift[m], b.shift[m], seed=self.seed) for m in modes},
-            accuracy=reached.verdict.accuracy,
+            accuracy=reached.accuracy,
             labeled=self.parts.labeled,
             advice=ranks,
             notes=tuple(
@@ -394,6 +440,11 @@ class _Work:
         if improved.tuned.interrupted:
             raise KeyboardInterrupt(f"{done.headline} It is kept in {folder}.")
         return done
+
+    @property
+    def _posed(self) -> bool:
+        """The objective is invariance to poses, in all of which predictions should be correct."""
+        return self.modes[0] in GROUPS
 
     def _looked_at(self, ms: float) -> int:
         """Validation samples of a look: all looks take a fraction of the budget."""

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from neocog.audits.poses import consistency
 from neocog.audits.shift import Shift, shift_consistency
 from neocog.audits.timing import a_batch, milliseconds
 from neocog.data.batches import batches
@@ -21,6 +22,7 @@ from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.convert import ConvertedModel, example_of
 from neocog.runs.judge import Figures, Judge, Score
 from neocog.surgery.rank import GroupRank, rank_groups
+from neocog.symmetry.poses import GROUPS
 from neocog.tasks.class_order import other_order
 from neocog.tasks.classify import Evaluation, evaluation
 from neocog.tasks.inference import logits_of
@@ -62,9 +64,17 @@ class Scores:
     macs: int
     memory: int
 
-    def figures(self, mode: str) -> Figures:
-        """What a verdict rests on."""
-        return Figures(correct=self.correct, shift=self.shift[mode])
+    def figures(self, mode: str, *, labeled: bool = True) -> Figures:
+        """What a verdict rests on.
+
+        Args:
+            mode: of shifting. Where it is a group of poses, images have no upright pose to be
+                correct in: predictions count that are correct in both poses of a sample.
+            labeled: the truth is known.
+        """
+        moved = self.shift[mode]
+        posed = mode in GROUPS and labeled
+        return Figures(correct=moved.both if posed else self.correct, shift=moved)
 
     def ordered(self) -> tuple[str, ...]:
         """What to say where the outputs mean the classes in another order."""
@@ -170,8 +180,7 @@ class Measuring:
         """Measure one model; it is as it was afterwards."""
         signal = model.spec.input
         shift = {
-            mode: shift_consistency(model, self.shifted, mode=mode, seed=self.seed)
-            for mode in self.modes
+            mode: consistency(model, self.shifted, mode=mode, seed=self.seed) for mode in self.modes
         }
         spent = cost(model, (signal.channels, *signal.size))
         logits = self._logits(model)

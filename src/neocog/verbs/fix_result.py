@@ -19,6 +19,7 @@ from neocog.render.notebook import Result
 from neocog.runs.finetune_search import FinetuneSearch
 from neocog.surgery.rank import GroupRank
 from neocog.surgery.result import Replaced, Skipped
+from neocog.symmetry.poses import GROUPS
 
 __all__ = ["ADVISED", "FixFigures", "Fixed", "again", "how_chosen"]
 
@@ -111,7 +112,7 @@ class Fixed(Result):
     JSON = keys(
         "better", "kept", "headline", "reason", "aim", "labeled", "replaced", "skipped", "before",
         "converted=accuracy_of_converted", "after", "candidate", "compared", "*difference",
-        "cost=costs", "rank_layers=advice", "notes", "finetune", "run",
+        "cost=costs", "symmetry=invariance", "rank_layers=advice", "notes", "finetune", "run",
     )  # fmt: skip
 
     better: bool
@@ -167,8 +168,15 @@ class Fixed(Result):
             self.candidate.shift[self.aim],
             accuracy=self.accuracy[0],
             times=self.candidate.ms / self.before.ms if self.before.ms else float("nan"),
-            word="accuracy" if self.labeled else "agreement with the original model",
+            word=self._word,
         )
+
+    @property
+    def _word(self) -> str:
+        """What the difference on images as they come is of."""
+        if not self.labeled:
+            return "agreement with the original model"
+        return "accuracy upright" if self.aim in GROUPS else "accuracy"
 
     def _kept(self) -> str:
         """What the run holds where nothing got better, and why."""
@@ -211,6 +219,20 @@ class Fixed(Result):
         return {"accuracy_difference": value, "accuracy_difference_ci": interval}
 
     @property
+    def invariance(self) -> dict[str, Any] | None:
+        """Of a fix that makes a model invariant to a group: its poses before and after."""
+        if self.aim not in GROUPS:
+            return None
+        a, b = self.before.shift[self.aim], self.candidate.shift[self.aim]
+        both = {"before": a, "candidate": b}
+        return {
+            "group": self.aim,
+            "flip_rate": {k: flip_rate(s) for k, s in both.items()},
+            "flip_rate_ci": {k: list(flip_rate_ci(s)) for k, s in both.items()},
+            "accuracy_in_a_random_pose": {k: s.accuracy_shifted for k, s in both.items()},
+        }
+
+    @property
     def costs(self) -> dict[str, dict[str, float | None]]:
         """Time and MACs before and after, and their ratio."""
         pairs = {
@@ -241,7 +263,11 @@ def _intervals(done: Fixed) -> str:
         parts.append(f"flips {points(-compared.difference, 1)} pp (95 % CI {low} to {high})")
     value, low, high = (points(v, 1) for v in done.accuracy)
     word = "accuracy" if done.labeled else "agreement"
-    parts.append(f"{word} {value} pp ({low} to {high})")
+    posed = done.aim in GROUPS
+    parts.append(f"{word}{' upright' if posed else ''} {value} pp ({low} to {high})")
+    if posed and done.labeled:
+        both = [_in_a_pose(m.shift[done.aim]) for m in (done.before, done.candidate)]
+        parts.append(f"accuracy in a random pose {' → '.join(both)}")
     text = ", ".join(parts)
     return f"{text[0].upper()}{text[1:]}, on the same images."
 
@@ -269,8 +295,14 @@ def _before_and_after(done: Fixed) -> tuple[Exhibit, ...]:
     )
     pair = flip_pairs(flips, done.classes, title, large=True)
     if cured:
-        pair = replace(pair, note="The same image at two positions, and what was predicted before.")
+        two = "in two poses" if done.aim in GROUPS else "at two positions"
+        pair = replace(pair, note=f"The same image {two}, and what was predicted before.")
     return (bars, pair) if pair.images else (bars,)
+
+
+def _in_a_pose(s: Shift) -> str:
+    """Accuracy in the first of two random poses."""
+    return share(float("nan") if s.accuracy_shifted is None else s.accuracy_shifted)
 
 
 def _five(done: Fixed) -> tuple[Scalar, ...]:
@@ -290,7 +322,10 @@ def _five(done: Fixed) -> tuple[Scalar, ...]:
         figures.append(Scalar(title="MACs", value=b.macs / a.macs, unit="×"))
     if a.ms:
         figures.append(Scalar(title="time", value=b.ms / a.ms, unit="×", note=f"{b.ms:.3g} ms"))
-    figures.append(Scalar(title="downsamplers replaced", value=len(done.replaced)))
+    if mode in GROUPS and (posed := b.shift[mode].accuracy_shifted) is not None and done.labeled:
+        figures.append(Scalar(title="accuracy in a random pose", value=posed, unit="%"))
+    else:
+        figures.append(Scalar(title="downsamplers replaced", value=len(done.replaced)))
     return tuple(figures)
 
 
@@ -309,12 +344,13 @@ def again(named: Named | None, how: Mapping[str, Any], seconds: float) -> Comman
 
     Args:
         named: the model and data.
-        how: `sampling`, `padding`, and `only` where groups were named.
+        how: options of `convert`, and `only` where groups were named.
         seconds: of the budget.
     """
     if named is None:
         return None
-    words = ["--downsampling", str(how["downsampling"]), "--padding", str(how["padding"])]
+    names = [k for k in ("downsampling", "padding", "symmetry", "by") if k in how]
+    words = [w for k in names for w in (f"--{k}", str(how[k]))]
     words += [w for group in how.get("only", ()) for w in ("--layer", group)]
     return named.command("fix", "Give the fine-tune more time", *words, "--budget", f"{seconds:g}s")
 
@@ -333,13 +369,20 @@ def _figures(done: Fixed) -> Table:
     if done.labeled:
         rows = [
             ["accuracy", share(a.accuracy), share(b.accuracy)],
-            ["accuracy with new samplers alone", None, share(done.converted)],
+            [f"accuracy with {_changed(done)} alone", None, share(done.converted)],
         ]
     else:
         rows = [["predictions equal to those of the original model", None, share(b.accuracy)]]
     for mode, shift in a.shift.items():
+        if mode in GROUPS and done.labeled:
+            values = [_in_a_pose(s) for s in (shift, b.shift[mode])]
+            rows.append(["accuracy in a random pose", *values])
         rows.append(
-            [f"consistency, {mode}", share(shift.consistency), share(b.shift[mode].consistency)]
+            [
+                f"consistency, {moved_by(shift) if mode in GROUPS else mode}",
+                share(shift.consistency),
+                share(b.shift[mode].consistency),
+            ]
         )
     rows += [
         ["MACs of a sample", f"{a.macs:,}", f"{b.macs:,}"],
@@ -348,10 +391,15 @@ def _figures(done: Fixed) -> Table:
         ["parameters", f"{a.params:,}", f"{b.params:,}"],
     ]
     note = ""
-    if first := next(iter(a.shift.values()), None):
+    if done.aim in GROUPS:
+        note = (
+            f"Consistency, {moved_by(a.shift[done.aim])}: fraction of samples with the same "
+            "prediction in two random poses. "
+        )
+    if first := next((s for m, s in a.shift.items() if m not in GROUPS), None):
         kind = nouns(first.axes)
         unit = kind.unit if first.max_shift == 1 else kind.units
-        note = (
+        note += (
             f"Consistency: fraction of {_count(first.n, 'sample')} with the same prediction at two "
             f"random positions up to {first.max_shift:g} {unit} away (seed "
             f"{done.finetune['seed']}). Time: median of forward passes of a batch, both "
@@ -359,6 +407,13 @@ def _figures(done: Fixed) -> Table:
         )
     columns = ("what", "before", "fixed" if done.kept == "fixed" else "tried, not kept")
     return Table(title="before and after", columns=columns, rows=rows, note=note)
+
+
+def _changed(done: Fixed) -> str:
+    """What was swapped in, in words."""
+    swapped = done.aim not in GROUPS or any(r.name != "symmetry" for r in done.replaced)
+    parts = ("new samplers" if swapped else "", "the symmetry" if done.aim in GROUPS else "")
+    return " and ".join(filter(None, parts))
 
 
 def _swaps(replaced: tuple[Replaced, ...]) -> Table:

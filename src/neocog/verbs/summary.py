@@ -24,6 +24,7 @@ from neocog.graph.receptive_field import (
 )
 from neocog.graph.wording import times
 from neocog.jsonable import jsonable, keys
+from neocog.layers.symmetrized import upright
 from neocog.models.declared import count as number_of
 from neocog.models.model import AnyModel, Model
 from neocog.models.suggest import suggestion
@@ -218,11 +219,14 @@ def summary(
             f"got {times(size)}. Give it like 3,32,32."
         )
     whole = tuple(int(n) for n in size)
+    spent = cost(network, whole)
+    with upright():  # in the frame of the image, where a network is run on several poses
+        fields, aligned = receptive_field(network, whole), alignment(network, whole)
     return ModelSummary(
         size=whole,
-        cost=cost(network, whole),
-        fields=receptive_field(network, whole),
-        alignment=alignment(network, whole),
+        cost=spent,
+        fields=fields,
+        alignment=aligned,
         notes=tuple(notes),
     )
 
