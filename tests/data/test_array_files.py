@@ -128,3 +128,11 @@ def test_series_come_from_npy_files_too(tmp_path):
     samples = series_at([tmp_path / "x.npy"], (2, 16))
     assert samples.y is not None
     np.testing.assert_array_equal(samples.take(slice(0, 6)).numpy(), x)
+
+
+def test_a_training_on_arrays_without_labels_says_how_to_save_them(tmp_path):
+    import neocog
+
+    np.save(tmp_path / "new.npy", raw_set()[0])
+    with pytest.raises(DataError, match=r"have no array of labels. Save one beside them"):
+        neocog.train(tmp_path / "new.npy", out=tmp_path / "run", progress=False)

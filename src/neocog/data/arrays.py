@@ -32,6 +32,7 @@ from neocog.data.array_files import (
     named_arrays,
     open_array_file,
 )
+from neocog.data.duplicates import LEAST_SIDE, Traits, digest, traits
 from neocog.data.packed import check_room, read_unpacked
 from neocog.data.ranges import as_pixels
 from neocog.errors import DataError, printable
@@ -45,6 +46,8 @@ _ROLES = {"train": "train", "t10k": "test", "test": "test", "val": "val", "valid
 _TEXT = 1 << 24
 """Bytes of a list of class names, at most."""
 _CIFAR = ("data_batch_1.bin", "train.bin")
+_BLOCK = 64
+"""Samples whose traits are computed at a time."""
 _BESIDE = 64
 """Files of arrays in a folder that are one set, at most."""
 
@@ -66,6 +69,33 @@ class Arrays:
     classes: tuple[str, ...]
     remarks: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
+
+    @property
+    def raw(self) -> bool:
+        """Whether they are raw values, which have no white."""
+        return self.parts[0].x.dtype == np.float32
+
+    def sizes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns of each sample."""
+        return (
+            np.concatenate([np.full(len(p.y), p.x.shape[1]) for p in self.parts]),
+            np.concatenate([np.full(len(p.y), p.x.shape[2]) for p in self.parts]),
+        )
+
+    def positions(self) -> list[tuple[int, int]]:
+        """Part and row of each sample."""
+        return [(k, i) for k, p in enumerate(self.parts) for i in range(len(p.y))]
+
+    def traits(self) -> Traits:
+        """What samples are compared by, of the arrays as they are in the files.
+
+        Small images, and raw values, are compared exactly, and only so.
+        """
+        blocks = [p.x[i : i + _BLOCK] for p in self.parts for i in range(0, len(p.y), _BLOCK)]
+        if not self.raw and any(min(b.shape[1:3]) >= LEAST_SIDE for b in blocks):
+            return Traits(*(np.concatenate(c) for c in zip(*map(traits, blocks), strict=True)))
+        none = np.zeros(0, np.uint64)
+        return Traits(np.concatenate([digest(b) for b in blocks]), none, none)
 
 
 def files_of(path: Path) -> tuple[str, list[Path]] | None:

@@ -12,10 +12,16 @@ from neocog.data.split import Split
 from neocog.errors import DataError, UsageError
 from neocog.types import Batch
 
-__all__ = ["batches", "order", "pixels", "statistics"]
+__all__ = ["batches", "order", "pixels", "spec_statistics", "statistics"]
 
 _BLOCK = 1 << 20
 """Values that `statistics` looks at in one go."""
+
+LEAST_STD = 1e-3
+"""Standard deviation of a channel by which pixels are divided, at least."""
+
+FLAT = 1e-6
+"""Spread of a channel of raw values, by its mean, that float32 rounds away."""
 
 
 def order(n: int, *, seed: int, epoch: int) -> np.ndarray:
@@ -126,6 +132,28 @@ def statistics(
     mean = share @ value
     std = np.sqrt(np.maximum(share @ value**2 - mean**2, 0))
     return tuple(map(float, mean)) * repeat, tuple(map(float, std)) * repeat
+
+
+def spec_statistics(split: Split) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation as a spec holds them: rounded, and no channel divided by 0.
+
+    Of pixels four decimals, of raw values six digits; a raw channel without spread is divided by 1.
+
+    Args:
+        split: of training samples.
+
+    Example:
+        >>> x = np.float32([[[[-31.2345678, 7.0]]], [[[412.5, 7.0]]]])
+        >>> spec_statistics(Split(x, np.zeros(2, np.int64), ("a", "b")))
+        ((190.633, 7.0), (221.867, 1.0))
+    """
+    mean, std = statistics(split)
+    if split.x.dtype != np.float32:
+        return tuple(round(v, 4) for v in mean), tuple(round(max(v, LEAST_STD), 4) for v in std)
+    flat = [s <= FLAT * abs(m) for m, s in zip(mean, std, strict=True)]
+    return tuple(float(f"{v:.6g}") for v in mean), tuple(
+        1.0 if none else float(f"{v:.6g}") for v, none in zip(std, flat, strict=True)
+    )
 
 
 def _moments(x: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -23,7 +23,7 @@ from neocog.data.array_writer import ArrayWriter
 from neocog.data.arrays import Arrays, Part, files_of, picked_of, read_arrays
 from neocog.data.cache import Cache, Loaded
 from neocog.data.digits import read_digits
-from neocog.data.duplicates import LEAST_SIDE, Traits, digest, traits
+from neocog.data.duplicates import LEAST_SIDE
 from neocog.data.folder import Listing, scan
 from neocog.data.framing import kept_of
 from neocog.data.image_decode import fit_all
@@ -44,7 +44,6 @@ VERSION = 10
 """Of everything between a file and its pixels and split; raised when any of it changes."""
 DIGITS_SIZE = 256
 """Largest side, in pixels, at which the built-in digits are served."""
-_BLOCK = 64
 _SETTLED = 2_000_000_000
 """Nanoseconds after which the times of a file show whether it changed."""
 
@@ -492,11 +491,11 @@ def _part_of(
 
 
 def _settle_arrays(options: LoadOptions, arrays: Arrays) -> LoadOptions:
-    heights, widths = _array_sizes(arrays)
+    heights, widths = arrays.sizes()
     size = options.size or usual_size(heights, widths)
     first = arrays.parts[0].x
     channels = options.channels or first.shape[3]
-    raw = _raw(arrays)
+    raw = arrays.raw
     if channels != first.shape[3] and (raw or {channels, first.shape[3]} != {1, 3}):
         raise DataError(
             f"The model takes images of {channels} channel{'s' * (channels > 1)}; those of the "
@@ -504,13 +503,6 @@ def _settle_arrays(options: LoadOptions, arrays: Arrays) -> LoadOptions:
         )
     values = "raw" if raw else ""  # however they were understood
     return replace(options, size=size, channels=channels, values=values)
-
-
-def _array_sizes(arrays: Arrays) -> tuple[np.ndarray, np.ndarray]:
-    return (
-        np.concatenate([np.full(len(p.y), p.x.shape[1]) for p in arrays.parts]),
-        np.concatenate([np.full(len(p.y), p.x.shape[2]) for p in arrays.parts]),
-    )
 
 
 def _write_arrays(cache: Cache, key: str, arrays: Arrays, kind: str, options: LoadOptions) -> Built:
@@ -522,7 +514,7 @@ def _write_arrays(cache: Cache, key: str, arrays: Arrays, kind: str, options: Lo
     if any(p.dtype == np.uint16 for p in pixels):
         pixels = [p if p.dtype == np.uint16 else p.astype(np.uint16) * 257 for p in pixels]
     roles = [p.role for p in arrays.parts for _ in range(len(p.y))]
-    own = [arrays.parts[k].x[i] for k, i in _positions(arrays)]
+    own = [arrays.parts[k].x[i] for k, i in arrays.positions()]
     pile = RawSamples(
         x=np.concatenate(pixels) if len(pixels) > 1 else pixels[0],
         rows=np.arange(len(roles)),
@@ -531,8 +523,8 @@ def _write_arrays(cache: Cache, key: str, arrays: Arrays, kind: str, options: Lo
         roles=roles,
         classes=arrays.classes,
         ids=np.concatenate([ids_of(p.x) for p in arrays.parts]),
-        traits=_array_traits(arrays),
-        rich=(np.minimum(*_array_sizes(arrays)) >= LEAST_SIDE) & (not _raw(arrays)),
+        traits=arrays.traits(),
+        rich=(np.minimum(*arrays.sizes()) >= LEAST_SIDE) & (not arrays.raw),
         equal=lambda a, b: bool(np.array_equal(own[a], own[b])),
         mix=False,
         cut_test=options.cut_test,
@@ -543,34 +535,13 @@ def _write_arrays(cache: Cache, key: str, arrays: Arrays, kind: str, options: Lo
         done = sort_pile(writer, pile, kind=kind, seed=options.seed)
         sheet = replace(
             done.sheet,
-            **_sizes(*_array_sizes(arrays), options),
+            **_sizes(*arrays.sizes(), options),
             remarks=(*arrays.remarks, *done.sheet.remarks),
             cautions=(*arrays.cautions, *nothing_to_see(pile.x, pile.rows, pile.rows < 0)[1]),
         )
         writer.meta = {"sheet": sheet.to_json(), "names": done.origin}
 
     return _opened(cache.make(key, fill), key)
-
-
-def _positions(arrays: Arrays) -> list[tuple[int, int]]:
-    """Part and row of each sample."""
-    return [(k, i) for k, p in enumerate(arrays.parts) for i in range(len(p.y))]
-
-
-def _array_traits(arrays: Arrays) -> Traits:
-    """Of the arrays as they are in the files.
-
-    Small images, and raw values, which have no white, are compared exactly, and only so.
-    """
-    blocks = [p.x[i : i + _BLOCK] for p in arrays.parts for i in range(0, len(p.y), _BLOCK)]
-    if not _raw(arrays) and any(min(b.shape[1:3]) >= LEAST_SIDE for b in blocks):
-        return Traits(*(np.concatenate(c) for c in zip(*map(traits, blocks), strict=True)))
-    none = np.zeros(0, np.uint64)
-    return Traits(np.concatenate([digest(b) for b in blocks]), none, none)
-
-
-def _raw(arrays: Arrays) -> bool:
-    return arrays.parts[0].x.dtype == np.float32
 
 
 # ---- sets

@@ -19,17 +19,24 @@ _LOOKED_AT = 20_000
 _NAMED = 4
 
 
-def unlabeled(source: str, names: Sequence[str]) -> str:
+def unlabeled(source: str, names: Sequence[str], *, arrays: bool = False) -> str:
     """Which layouts hold labels; and how to sort images that are named after their class.
 
     Args:
         source: of the data.
         names: of its files.
+        arrays: they are rows of an array.
 
     Example:
         >>> unlabeled("pets", ["cat_1.jpg", "dog_1.jpg", "cat_2.jpg", "dog_2.jpg"])[-76:]
         'that name, `mkdir cat && mv cat_*.jpg cat/`; labels are not read from names.'
     """
+    if arrays:
+        return (
+            f"A training needs labels, and the {len(names):,} images of `{printable(source)}` have "
+            "no array of labels. Save one beside them, as images and labels or x and y, or name "
+            "both, as FILE:IMAGES,LABELS."
+        )
     layouts = (
         f"A training needs labels, and the {len(names):,} images of `{printable(source)}` are in "
         "no class folder. Understood are CLASS/image, {train,val,test}/CLASS/image, "

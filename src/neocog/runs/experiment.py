@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from neocog.data.batches import batches, statistics
+from neocog.data.batches import batches, spec_statistics
 from neocog.data.labels_in_names import unlabeled
 from neocog.data.open import Source, open_data
 from neocog.data.quality import Fault
@@ -61,13 +61,6 @@ __all__ = ["UNLABELED", "Experiment", "prepare", "without_labels"]
 
 UNLABELED, LEAST_UNLABELED = "unlabeled", 8
 """The class of a network that was trained without labels, and images that takes at least."""
-
-LEAST_STD = 1e-3
-"""Standard deviation of a channel of the data by which its pixels are divided, at least."""
-
-
-FLAT = 1e-6
-"""Spread of a channel of raw values, by its mean, that float32 rounds away."""
 
 
 @dataclass(kw_only=True)
@@ -365,7 +358,8 @@ def _check(source: Source, recipe: Recipe) -> list[str]:
     if recipe.pretrain is not None:
         return _check_unlabeled(source, recipe)
     if source.target.kind not in recipe.objective.task().targets:
-        raise DataError(unlabeled(recipe.data.path, source.whole.names))
+        arrays = source.kind not in ("folder", "digits")
+        raise DataError(unlabeled(recipe.data.path, source.whole.names, arrays=arrays))
     train = source.splits["train"]
     counts = torch.bincount(torch.from_numpy(train.y), minlength=len(source.classes))
     present = int((counts > 0).sum())
@@ -511,7 +505,7 @@ def _taken_over(recipe: Recipe, started: Start | None) -> tuple[Recipe, InputSpe
 def _spec(source: Source, recipe: Recipe, taken: InputSpec | None) -> ModelSpec:
     channels, values = recipe.data.channels, source.values
     if taken is None:
-        mean, std = _rounded(*statistics(source.splits["train"]), values=values)
+        mean, std = spec_statistics(source.splits["train"])
     elif taken.values != values:
         raise UsageError(
             f"The initial weights take {taken.values} values, and `{printable(source.path)}` holds "
@@ -535,23 +529,6 @@ def _spec(source: Source, recipe: Recipe, taken: InputSpec | None) -> ModelSpec:
             resize_mode=recipe.data.resize_mode,
             values=values,
         ),
-    )
-
-
-def _rounded(
-    mean: tuple[float, ...], std: tuple[float, ...], *, values: str
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation as a spec holds them; a channel without spread is divided by 1.
-
-    Example:
-        >>> _rounded((0.12345, -31.2345678), (0.0, 412.5), values="raw")
-        ((0.12345, -31.2346), (1.0, 412.5))
-    """
-    if values == "pixels":
-        return tuple(round(v, 4) for v in mean), tuple(round(max(v, LEAST_STD), 4) for v in std)
-    flat = [s <= FLAT * abs(m) for m, s in zip(mean, std, strict=True)]
-    return tuple(float(f"{v:.6g}") for v in mean), tuple(
-        1.0 if none else float(f"{v:.6g}") for v, none in zip(std, flat, strict=True)
     )
 
 

@@ -73,7 +73,7 @@ def load_partial(module: nn.Module, tensors: Mapping[str, Tensor], source: str) 
     fits = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
     taken = [k for k in fits if not k.endswith(_COUNT)]
     if not any(fits[k].ndim > 1 for k in taken):
-        raise ModelError(_of_another(own, state, source))
+        raise ModelError(_of_another(own, tensors, source))
     check_tensors(fits, module, source)
     all_notes = [*notes, *([gray] if gray else []), *_explained(module, own, state)]
     module.load_state_dict(fits, strict=False)

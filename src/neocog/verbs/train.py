@@ -118,11 +118,6 @@ def train(
     }
     keys = dict(settings or {}) | {k: v for k, v in direct.items() if v is not None}
     keys |= label_settings(labels, semi)
-    if _semi(keys) and not _few_labels(keys) and recipe is None:
-        raise UsageError(
-            f"--semi {printable(str(keys['labels.semi']))[:60]} trains on images without a label "
-            "beside some with one. Give --labels N or --labels FILE too."
-        )
     by_size = recipe is None and "train.batch_size" not in keys
     if recipe is None:
         keys = by_the_data(keys)
