@@ -35,8 +35,8 @@ def small() -> nn.Module:
 
 def test_G3_what_excites_a_gabor_filter_is_its_own_wave() -> None:
     net = gabor_net()
-    climb = AscentConfig(steps=80, views=2, where="middle", turn=0, zoom=0, shift=0)
-    found = maximize_activation(net, "0", [0, 1, 2], size=(21, 21), channels=1, climb=climb)
+    config = AscentConfig(steps=80, views=2, where="middle", turn=0, zoom=0, shift=0)
+    found = maximize_activation(net, "0", [0, 1, 2], size=(21, 21), in_channels=1, config=config)
     for i in range(3):
         patch = found.images[i, 0, 6:15, 6:15] - 0.5
         likeness = np.array(
@@ -56,7 +56,7 @@ def test_G3_made_images_excite_more_than_real_ones() -> None:
     x = nn.functional.avg_pool2d(x, 3, 1, 1)
     samples = Samples.of(x)
     found = maximize_activation(
-        net, "stage2", [1, 3], size=(24, 24), channels=3, climb=QUICK, samples=samples
+        net, "stage2", [1, 3], size=(24, 24), in_channels=3, config=QUICK, samples=samples
     )
     net.eval()
     with torch.no_grad():
@@ -80,11 +80,11 @@ def test_same_seed_same_bits_and_the_model_as_it_was() -> None:
     state = torch.get_rng_state()
     with torch.no_grad():  # also where gradients are off
         one, two = (
-            maximize_activation(net, "", 2, size=(24, 24), channels=3, climb=QUICK)
+            maximize_activation(net, "", 2, size=(24, 24), in_channels=3, config=QUICK)
             for _ in range(2)
         )
     other = maximize_activation(
-        net, "", 2, size=(24, 24), channels=3, climb=AscentConfig(steps=40, views=2, seed=1)
+        net, "", 2, size=(24, 24), in_channels=3, config=AscentConfig(steps=40, views=2, seed=1)
     )
     assert np.array_equal(one.images, two.images)
     assert not np.array_equal(one.images, other.images)
@@ -106,14 +106,15 @@ def test_a_price_on_likeness_makes_the_images_of_a_unit_differ() -> None:
     net = small()
     alike = AscentConfig(steps=60, views=2, seeds=3)
     unlike = AscentConfig(steps=60, views=2, seeds=3, diversity=20.0)
-    one = maximize_activation(net, "", 1, size=(24, 24), channels=3, climb=alike)
-    two = maximize_activation(net, "", 1, size=(24, 24), channels=3, climb=unlike)
+    one = maximize_activation(net, "", 1, size=(24, 24), in_channels=3, config=alike)
+    two = maximize_activation(net, "", 1, size=(24, 24), in_channels=3, config=unlike)
     assert one.seeds.tolist() == [0, 1, 2]
     assert likeness(two.images) < likeness(one.images) - 0.1
     still = AscentConfig(steps=3, views=1, seeds=2, shift=0, turn=0, zoom=0)
-    first, second = maximize_activation(net, "", 1, size=(24, 24), channels=3, climb=still).images
+    noise = maximize_activation(net, "", 1, size=(24, 24), in_channels=3, config=still)
+    first, second = noise.images
     assert not np.allclose(first, second, atol=0.01)  # from noise of their own
-    maps = maximize_activation(net, "stage1", 1, size=(24, 24), channels=3, climb=unlike)
+    maps = maximize_activation(net, "stage1", 1, size=(24, 24), in_channels=3, config=unlike)
     assert maps.images.shape == (3, 3, 24, 24)
 
 
@@ -123,9 +124,9 @@ def test_a_silent_unit_is_said_to_be_and_a_sleeping_one_is_woken() -> None:
         net[0].weight.fill_(1 / 9)
         net[0].bias.copy_(torch.tensor([-100.0, -0.72]))  # the mean of 3×3 pixels above 0.72
     kind = statistics_from((0.5,), (0.2,), (10, 10))
-    climb = AscentConfig(steps=60, views=1, shift=0, turn=0, zoom=0)
+    config = AscentConfig(steps=60, views=1, shift=0, turn=0, zoom=0)
     found = maximize_activation(
-        net, "1", [0, 1], size=(10, 10), channels=1, climb=climb, statistics=kind
+        net, "1", [0, 1], size=(10, 10), in_channels=1, config=config, statistics=kind
     )
     assert found.awake.tolist() == [False, True]
     assert found.activations[0] == 0
@@ -136,19 +137,18 @@ def test_a_silent_unit_is_said_to_be_and_a_sleeping_one_is_woken() -> None:
 def test_contrast_and_prices_hold_the_image_down() -> None:
     net = small()
 
-    def spread(climb: AscentConfig) -> float:
-        return float(
-            maximize_activation(net, "", 0, size=(24, 24), channels=3, climb=climb).images.std()
-        )
+    def spread(config: AscentConfig) -> float:
+        result = maximize_activation(net, "", 0, size=(24, 24), in_channels=3, config=config)
+        return float(result.images.std())
 
     assert spread(AscentConfig(steps=40, views=1, contrast=0.2)) < 0.5 * spread(
         AscentConfig(steps=40, views=1, contrast=2.0)
     )
     free = maximize_activation(
-        net, "", 0, size=(24, 24), channels=3, climb=AscentConfig(steps=40, views=1)
+        net, "", 0, size=(24, 24), in_channels=3, config=AscentConfig(steps=40, views=1)
     )
     held = maximize_activation(
-        net, "", 0, size=(24, 24), channels=3, climb=AscentConfig(steps=40, views=1, tv=500.0)
+        net, "", 0, size=(24, 24), in_channels=3, config=AscentConfig(steps=40, views=1, tv=500.0)
     )
 
     def variation(p: np.ndarray) -> float:
@@ -159,7 +159,7 @@ def test_contrast_and_prices_hold_the_image_down() -> None:
 
 def test_series() -> None:
     net = nn.Sequential(nn.Conv1d(2, 3, 5), nn.ReLU())
-    found = maximize_activation(net, "0", 2, size=(40,), channels=2, climb=QUICK)
+    found = maximize_activation(net, "0", 2, size=(40,), in_channels=2, config=QUICK)
     assert found.images.shape == (1, 2, 40)
     assert "Made series" in page("Made", found.sections())
     json.dumps(found.to_json(), allow_nan=False)
@@ -186,20 +186,20 @@ class Broken(nn.Module):
 def test_wrong_use() -> None:
     net = small()
     with pytest.raises(UsageError, match="the whole network has the units 0 to 3; got 4"):
-        maximize_activation(net, "", 4, size=(24, 24), channels=3)
+        maximize_activation(net, "", 4, size=(24, 24), in_channels=3)
     with pytest.raises(UsageError, match="got none"):
-        maximize_activation(net, "", [], size=(24, 24), channels=3)
+        maximize_activation(net, "", [], size=(24, 24), in_channels=3)
     with pytest.raises(UsageError, match="at least one step, one seed"):
-        maximize_activation(net, "", 0, size=(24, 24), channels=3, climb=AscentConfig(steps=0))
+        maximize_activation(net, "", 0, size=(24, 24), in_channels=3, config=AscentConfig(steps=0))
     with pytest.raises(UsageError, match="`midle` is no reduction of a map"):
         maximize_activation(
-            net, "stage1", 0, size=(24, 24), channels=3, climb=AscentConfig(where="midle")
+            net, "stage1", 0, size=(24, 24), in_channels=3, config=AscentConfig(where="midle")
         )
     kind = statistics_from((0.5,), (0.2,), (8, 8))
     with pytest.raises(ShapeMismatch, match="Statistics are of images of the size"):
-        maximize_activation(net, "", 0, size=(24, 24), channels=3, statistics=kind)
+        maximize_activation(net, "", 0, size=(24, 24), in_channels=3, statistics=kind)
     with pytest.raises(ModelError, match="has others"):
-        maximize_activation(Broken(), "", 0, size=(4, 4), channels=1)
+        maximize_activation(Broken(), "", 0, size=(4, 4), in_channels=1)
 
 
 class Sleepy(nn.Module):
@@ -218,10 +218,10 @@ class Sleepy(nn.Module):
 
 
 def test_what_is_made_does_not_depend_on_the_units_beside() -> None:
-    climb = AscentConfig(steps=12, views=1, seeds=2)
-    both = maximize_activation(Sleepy(), "", [3, 0, 1], size=(8, 8), channels=1, climb=climb)
+    config = AscentConfig(steps=12, views=1, seeds=2)
+    both = maximize_activation(Sleepy(), "", [3, 0, 1], size=(8, 8), in_channels=1, config=config)
     for row, unit in enumerate([3, 0, 1]):
-        alone = maximize_activation(Sleepy(), "", unit, size=(8, 8), channels=1, climb=climb)
+        alone = maximize_activation(Sleepy(), "", unit, size=(8, 8), in_channels=1, config=config)
         some = slice(2 * row, 2 * row + 2)
         assert (both.awake[some] == alone.awake).all()
         # Sums in batches of another size, over 12 steps.
@@ -230,8 +230,8 @@ def test_what_is_made_does_not_depend_on_the_units_beside() -> None:
 
 def test_many_units_are_searched_some_at_a_time() -> None:
     net = Sleepy()
-    climb = AscentConfig(steps=2, views=2, seeds=3)
-    found = maximize_activation(net, "", [2, 3] * 100, size=(8, 8), channels=1, climb=climb)
+    config = AscentConfig(steps=2, views=2, seeds=3)
+    found = maximize_activation(net, "", [2, 3] * 100, size=(8, 8), in_channels=1, config=config)
     assert max(net.seen) <= batch_for(64) < 2 * 100 * 2 * 3
     assert found.images.shape == (600, 1, 8, 8)
     assert found.way.shape == (2, 600)

@@ -54,7 +54,7 @@ LOOKS: dict[str, Callable[[nn.Module], Any]] = {
     "patches": lambda net: top_patches(net, Samples.of(drawn()), "act"),
     "largest": lambda net: largest_on(net, Samples.of(drawn()), "", [0, 1]),
     "maximize": lambda net: maximize_activation(
-        net, "act", 1, size=SIZE, channels=1, climb=AscentConfig(steps=3, views=1)
+        net, "act", 1, size=SIZE, in_channels=1, config=AscentConfig(steps=3, views=1)
     ),
     "features": lambda net: features_of(net, "act", PatchGeometry((3, 3), (1, 1), (0, 0))).run(
         drawn(1)
@@ -172,8 +172,8 @@ READS: dict[str, Callable[[nn.Module, Tensor], Any]] = {
             "body.1",
             1,
             size=SIZE,
-            channels=1,
-            climb=AscentConfig(steps=3, views=1),
+            in_channels=1,
+            config=AscentConfig(steps=3, views=1),
             samples=Samples.of(x),
         ).images
     ),

@@ -95,12 +95,12 @@ def test_the_largest_on_data_and_the_raised_are_features(net: nn.Module) -> None
     most = largest_on(net, Samples.of(x), "norm", [3, 23])
     assert np.abs(most.values - maps.mean((2, 3)).amax(0)[[3, 23]].numpy()).max() < 1e-5
     raised = maximize_activation(
-        net, "norm", [3, 23], size=(16, 16), channels=3, climb=AscentConfig(steps=4)
+        net, "norm", [3, 23], size=(16, 16), in_channels=3, config=AscentConfig(steps=4)
     )
     own = true_maps(net, torch.from_numpy(raised.images)).mean((2, 3))
     assert np.abs(raised.activations - own[[0, 1], [3, 23]].numpy()).max() < 1e-5
     with pytest.raises(UsageError, match="the units 0 to 23"):
-        maximize_activation(net, "norm", 24, size=(16, 16), channels=3)
+        maximize_activation(net, "norm", 24, size=(16, 16), in_channels=3)
 
 
 def test_feature_maps_are_a_map_a_feature(net: nn.Module) -> None:

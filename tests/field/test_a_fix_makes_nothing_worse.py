@@ -80,7 +80,7 @@ def test_a_network_that_collapses_is_consistent_and_is_not_handed_on(
     done = fix(model, boards, downsampling="blur", finetune=0, out=tmp_path / "fixed")
     assert done.candidate.shift["crop"].consistency > done.before.shift["crop"].consistency + 0.3
     assert done.candidate.accuracy < 0.6
-    assert (done.better, done.kept) == (False, "as it was")
+    assert (done.better, done.kept) == (False, "original")
     said = "Nothing got better on the whole, so the original model is kept."  # consistency did
     assert done.headline.startswith(said)
     assert "accuracy is lower" in done.headline

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 
 import pytest
 
+import neocog
 from neocog.cli.main import VERBS, main
-from neocog.cli.suggest import _CALLED, suggestion
 from neocog.errors import did_you_mean, nearest
+from neocog.layers import CircularConv2d
 from neocog.models.suggest import suggestion as meant_model
+from neocog.suggest import _CALLED, suggestion
 
 
 def options(verb: str) -> list[str]:
@@ -51,8 +54,10 @@ def test_where_a_result_goes_is_no_name_of_a_tensor(verb, found):
     assert suggestion("--out", options(verb)) == found
 
 
-def test_what_is_called_otherwise_is_an_option_of_some_command():
+def test_what_is_called_otherwise_is_an_option_of_some_command_or_an_argument():
     known = {o.lstrip("-") for verb in VERBS for o in options(verb)}
+    for function in (neocog.audit, neocog.build, CircularConv2d):
+        known |= {name.replace("_", "-") for name in inspect.signature(function).parameters}
     for word, names in _CALLED.items():
         assert word in known or set(names) & known, word
 

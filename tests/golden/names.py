@@ -50,6 +50,7 @@ WORDS: dict[str, str] = {
     "filter": "classic-filters",
     "normalised": "normalized",
     "picture": "image",
+    "as it was": "original",
 }
 """Single words among the values: names of kinds, methods, layers."""
 

@@ -71,7 +71,7 @@ def test_what_the_weights_do_not_hold_is_named(whole: Loaded) -> None:
 
 
 def test_gray_images_give_the_features_of_three_equal_channels(whole: Loaded) -> None:
-    found = load_pretrained(NAME, classes=2, in_channels=1)
+    found = load_pretrained(NAME, num_classes=2, in_channels=1)
     assert len(found.notes) == 2
     assert found.spec.input.mean == whole.spec.input.mean[:1]
     x = torch.randn(1, 1, 96, 96)

@@ -21,6 +21,7 @@ from neocog.graph.operations import Call, Observer, Operation, watching
 from neocog.graph.ops import numbers, rule_of, window_of
 from neocog.graph.preserve import exact
 from neocog.jsonable import Jsonable, keys
+from neocog.keywords import known_keywords
 from neocog.layers.polyphase import ChoosePhase, LearnedChoice, TakePhase
 from neocog.layers.windows import ChooseWindows, TakeWindows
 from neocog.models.exact import AnySamples, Measurable, measured
@@ -65,6 +66,7 @@ class _Sum:
     n: int
 
 
+@known_keywords
 def aliasing(model: Measurable, data: AnySamples, *, batch: int = 16) -> tuple[Aliasing, ...]:
     """Every operation of a model that downsamples, in the order of execution.
 

@@ -24,6 +24,7 @@ from neocog.data.samples import batch_of
 from neocog.errors import UsageError
 from neocog.exhibits import Curve, Exhibit
 from neocog.jsonable import Jsonable
+from neocog.keywords import known_keywords
 from neocog.models.exact import AnySamples, Measurable, measured
 from neocog.symmetry.motion import Translation, Warp
 
@@ -152,6 +153,7 @@ def _spectral_norm(m: Tensor) -> Tensor:
     return ((sum_ + (sum_ * sum_ - difference * difference).clamp(min=0).sqrt()) / 2).sqrt()
 
 
+@known_keywords
 def elastic(
     model: Measurable,
     data: AnySamples,

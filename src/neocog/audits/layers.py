@@ -33,6 +33,7 @@ from neocog.errors import UsageError
 from neocog.graph.hooks import CallNames, hooked, layers_of
 from neocog.graph.preserve import exact
 from neocog.jsonable import Jsonable, keys
+from neocog.keywords import known_keywords
 from neocog.layers.blur import MaxBlurPool
 from neocog.layers.polyphase import PolyphaseDown
 from neocog.layers.subsample import Windows
@@ -104,6 +105,7 @@ class _Sums:
     local_turn: list[Tensor] = field(default_factory=list)
 
 
+@known_keywords
 def layer_errors(
     model: Measurable,
     data: AnySamples,

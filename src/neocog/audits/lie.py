@@ -23,6 +23,7 @@ from torch.autograd import forward_ad
 from neocog.audits.layers import is_map
 from neocog.graph.hooks import CallNames, hooked, layers_of
 from neocog.graph.preserve import exact
+from neocog.keywords import known_keywords
 from neocog.models.exact import AnySamples, Measurable, measured
 from neocog.symmetry.fields import FeatureField, field_of
 from neocog.symmetry.generators import (
@@ -51,6 +52,7 @@ class LieError:
     rotation: float | None
 
 
+@known_keywords
 def lie_errors(model: Measurable, data: AnySamples, *, batch: int = 16) -> tuple[LieError, ...]:
     """The Lie derivative of every layer, in the order of their first calls.
 

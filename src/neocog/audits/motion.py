@@ -18,6 +18,7 @@ from neocog.data.samples import Samples, batch_of
 from neocog.errors import UsageError
 from neocog.exhibits import Curve, Exhibit, Scalar, share
 from neocog.jsonable import Jsonable, keys
+from neocog.keywords import known_keywords
 from neocog.models.exact import AnySamples, ExactModel, Measurable, measured
 from neocog.stats import interval
 from neocog.symmetry.motion import Transformation, Warp, mirror, rotation_by
@@ -224,6 +225,7 @@ def sweep(
     )
 
 
+@known_keywords
 def rotation(
     model: Measurable,
     data: AnySamples,
@@ -281,6 +283,7 @@ FACTORS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4, 1.7, 2.0)
 """Scale factors."""
 
 
+@known_keywords
 def scale(
     model: Measurable,
     data: AnySamples,

@@ -32,6 +32,7 @@ from neocog.data.samples import Samples
 from neocog.errors import UsageError
 from neocog.graph.wording import nouns
 from neocog.jsonable import Jsonable, keys
+from neocog.keywords import known_keywords
 from neocog.models.exact import AnySamples, ExactModel, Measurable, measured
 from neocog.stats import interval, paired_interval
 
@@ -167,6 +168,7 @@ class Shift(Jsonable):
     axes: int = 2
 
 
+@known_keywords
 def shift_consistency(
     model: Measurable,
     data: AnySamples,

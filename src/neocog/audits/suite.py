@@ -25,6 +25,7 @@ from neocog.audits.truths import of_known, unlabeled
 from neocog.audits.unshifted import Unshifted
 from neocog.data.samples import Samples, batch_of
 from neocog.errors import ModelError, NeocogError, UsageError
+from neocog.keywords import known_keywords
 from neocog.models.exact import ExactModel
 from neocog.models.model import Model
 from neocog.stats import interval
@@ -43,6 +44,7 @@ OVERTIME = 1.3
 """A map that takes so many times the limit of the audit is given up."""
 
 
+@known_keywords
 def audit_model(
     model: Model | nn.Module,
     data: Samples,

@@ -17,10 +17,10 @@ from typing import TextIO
 import click
 
 from neocog.cli.memory import keep_freed_memory
-from neocog.cli.suggest import suggestion
 from neocog.cli.terminal import GONE, flush, say, streams
 from neocog.errors import NeocogError, did_you_mean, printable
 from neocog.runs.interrupt import Remembering
+from neocog.suggest import suggestion
 from neocog.version import __version__
 
 __all__ = ["VERBS", "cli", "main"]

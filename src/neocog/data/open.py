@@ -21,6 +21,7 @@ from neocog.data.split import ROLES, Split
 from neocog.data.target_spec import TargetSpec
 from neocog.errors import DataError, UsageError, did_you_mean, printable
 from neocog.files import regular
+from neocog.keywords import known_keywords
 
 __all__ = ["ALL", "Source", "is_data", "open_data", "parse_source"]
 
@@ -153,6 +154,7 @@ def _exists(text: str) -> bool:
         return False
 
 
+@known_keywords
 def open_data(
     source: str | Path,
     *,

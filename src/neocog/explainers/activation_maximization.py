@@ -28,6 +28,7 @@ from neocog.explainers.largest import Largest, largest_on
 from neocog.explainers.statistics import Statistics, statistics_from, statistics_of
 from neocog.explainers.units import check_units, finite, layout_for, output_of, unit_values
 from neocog.graph.activations import differentiable, handed
+from neocog.keywords import known_keywords
 from neocog.symmetry.jitter import jitter, jitter_moves
 
 __all__ = ["AscentConfig", "maximize_activation"]
@@ -70,14 +71,15 @@ class AscentConfig:
     where: str = "mean"
 
 
+@known_keywords
 def maximize_activation(
     model: nn.Module,
     layer: str,
     unit: int | Sequence[int],
     *,
     size: Sequence[int],
-    channels: int,
-    climb: AscentConfig | None = None,
+    in_channels: int,
+    config: AscentConfig | None = None,
     statistics: Statistics | None = None,
     samples: Samples | None = None,
 ) -> ActivationMaximization:
@@ -91,8 +93,8 @@ def maximize_activation(
         layer: a submodule's name; "" for the model's own outputs.
         unit: a channel of a map or an element of a vector, or several.
         size: (H, W) or (N,) of the model's input.
-        channels: of the model's input.
-        climb: options of the optimization.
+        in_channels: of the model's input.
+        config: options of the optimization.
         statistics: of the images; those of the samples if left out, else those of the model's
             spec.
         samples: to find the maximum activation on data, for comparison.
@@ -103,38 +105,38 @@ def maximize_activation(
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())
-        >>> climb = AscentConfig(steps=8)
-        >>> found = maximize_activation(net, "0", 1, size=(8, 8), channels=1, climb=climb)
+        >>> config = AscentConfig(steps=8)
+        >>> found = maximize_activation(net, "0", 1, size=(8, 8), in_channels=1, config=config)
         >>> found.images.shape, bool(0 <= found.images.min() < found.images.max() <= 1)
         ((1, 1, 8, 8), True)
     """
-    climb = climb or AscentConfig()
-    _check(climb)
+    config = config or AscentConfig()
+    _check(config)
     units = [unit] if isinstance(unit, int) else [int(u) for u in unit]
-    kind = statistics or _statistics(model, tuple(size), channels, samples)
-    _fits(kind, tuple(size), channels)
+    kind = statistics or _statistics(model, tuple(size), in_channels, samples)
+    _fits(kind, tuple(size), in_channels)
     with differentiable(model) as run:
 
         def read(x: Tensor) -> Tensor:
             return output_of(run, model, layer, handed(model, x), layout=layout)
 
-        noise = _noise(kind, 32, climb.seed)
+        noise = _noise(kind, 32, config.seed)
         layout = layout_for(run, model, layer, handed(model, kind.image(noise[:1])))
         with torch.no_grad():
-            values = finite(unit_values(read(kind.image(noise)), climb.where), layer)
+            values = finite(unit_values(read(kind.image(noise)), config.where), layer)
         check_units(units, values.shape[1], layer)
         scale = _scale(values[:, units].std(0).float().cpu())
-        made = _made(read, kind, climb, units, scale)
+        made = _made(read, kind, config, units, scale)
     finite(made.reached, layer)
     most = None
     if samples is not None:
-        most = largest_on(model, samples, layer, units, where=climb.where)
-    return _result(layer, climb, units, made, most, kind.source)
+        most = largest_on(model, samples, layer, units, where=config.where)
+    return _result(layer, config, units, made, most, kind.source)
 
 
 def _result(
     layer: str,
-    climb: AscentConfig,
+    config: AscentConfig,
     units: Sequence[int],
     made: _Made,
     most: Largest | None,
@@ -143,15 +145,15 @@ def _result(
     """The optimized images, beside the maximum on data, one row for each image."""
     return ActivationMaximization(
         layer=layer,
-        where=climb.where,
-        units=np.repeat(units, climb.seeds),
-        seeds=np.tile(np.arange(climb.seeds) + climb.seed, len(units)),
+        where=config.where,
+        units=np.repeat(units, config.seeds),
+        seeds=np.tile(np.arange(config.seeds) + config.seed, len(units)),
         images=made.images.numpy(),
         activations=made.reached.numpy(),
         awake=made.awake.numpy(),
         way=made.way.numpy(),
-        largest=None if most is None else most.values.repeat(climb.seeds),
-        largest_index=None if most is None else most.index.repeat(climb.seeds),
+        largest=None if most is None else most.values.repeat(config.seeds),
+        largest_index=None if most is None else most.index.repeat(config.seeds),
         largest_images=None if most is None else most.images,
         source=source,
     )
@@ -168,15 +170,15 @@ class _Made:
 
 
 def _made(
-    read: Read, kind: Statistics, climb: AscentConfig, units: Sequence[int], scale: Tensor
+    read: Read, kind: Statistics, config: AscentConfig, units: Sequence[int], scale: Tensor
 ) -> _Made:
     """All units, as many at once as fit; images do not depend on each other."""
     room = batch_for(kind.mean.size)
-    step = max(1, room // (climb.seeds * climb.views))
+    step = max(1, room // (config.seeds * config.views))
     parts = []
     for start in range(0, len(units), step):
         some = slice(start, start + step)
-        parts.append(_Ascent(read, kind, climb, units[some], scale[some]).run())
+        parts.append(_Ascent(read, kind, config, units[some], scale[some]).run())
     return _Made(
         images=torch.cat([p.images for p in parts]),
         reached=torch.cat([p.reached for p in parts]),
@@ -189,32 +191,37 @@ class _Ascent:
     """One optimization of several units at once."""
 
     def __init__(
-        self, read: Read, kind: Statistics, climb: AscentConfig, units: Sequence[int], scale: Tensor
+        self,
+        read: Read,
+        kind: Statistics,
+        config: AscentConfig,
+        units: Sequence[int],
+        scale: Tensor,
     ) -> None:
-        self.read, self.kind, self.climb = read, kind, climb
-        self.unit = torch.tensor(units).repeat_interleave(climb.seeds)
-        self.scale = scale.repeat_interleave(climb.seeds)
+        self.read, self.kind, self.config = read, kind, config
+        self.unit = torch.tensor(units).repeat_interleave(config.seeds)
+        self.scale = scale.repeat_interleave(config.seeds)
 
     def run(self) -> _Made:
         """The optimization, step by step."""
-        climb, several = self.climb, len(self.unit) // self.climb.seeds
+        config, several = self.config, len(self.unit) // self.config.seeds
         z = (0.3 * self._drawn(0)).contiguous().requires_grad_()
         moves = [
-            jitter_moves(climb.steps * climb.views, climb.seed + s) for s in range(climb.seeds)
+            jitter_moves(config.steps * config.views, config.seed + s) for s in range(config.seeds)
         ]
-        moved = torch.stack(moves).view(climb.seeds, climb.steps, climb.views, -1)
-        optimizer = torch.optim.Adam([z], lr=climb.rate)
+        moved = torch.stack(moves).view(config.seeds, config.steps, config.views, -1)
+        optimizer = torch.optim.Adam([z], lr=config.rate)
         awake = torch.zeros(len(z), dtype=torch.bool)
-        way = torch.zeros(climb.steps, len(z))
-        for step in range(climb.steps):
-            optimizer.param_groups[0]["lr"] = climb.rate * _fall(step, climb.steps)
+        way = torch.zeros(config.steps, len(z))
+        for step in range(config.steps):
+            optimizer.param_groups[0]["lr"] = config.rate * _fall(step, config.steps)
             optimizer.zero_grad()
             x = self.kind.image(z)
             value, pull = self._pull(x, moved[:, step].repeat(several, 1, 1))
             asleep = pull.flatten(1).abs().amax(1) == 0
             awake |= ~asleep
             way[step] = value
-            price = climb.tv * _variation(x) + climb.l2 * z.square().flatten(1).mean(1)
+            price = config.tv * _variation(x) + config.l2 * z.square().flatten(1).mean(1)
             (price.sum() - (x * pull).sum()).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             with torch.no_grad():
@@ -223,34 +230,34 @@ class _Ascent:
                 z.mul_(self._within(z))
         with torch.no_grad():
             images = self.kind.image(z)
-            values = unit_values(self.read(images), climb.where).float().cpu()
+            values = unit_values(self.read(images), config.where).float().cpu()
         reached = values[torch.arange(len(z)), self.unit]
         return _Made(images=images, reached=reached, awake=awake, way=way)
 
     def _drawn(self, time: int) -> Tensor:
         """Noise for all images: a function of seed and restart, whatever units there are."""
-        seeds = self.climb.seeds
-        drawn = [_noise(self.kind, 1, self.climb.seed + s + 7919 * time) for s in range(seeds)]
+        seeds = self.config.seeds
+        drawn = [_noise(self.kind, 1, self.config.seed + s + 7919 * time) for s in range(seeds)]
         return torch.cat(drawn).repeat(len(self.unit) // seeds, *[1] * (drawn[0].ndim - 1))
 
     def _pull(self, x: Tensor, moves: Tensor) -> tuple[Tensor, Tensor]:
         """Activations for transformed images, in their own scale, and the gradient for x."""
-        climb = self.climb
+        config = self.config
         still = x.detach().requires_grad_()
         seen = jitter(
-            still.repeat_interleave(climb.views, 0),
+            still.repeat_interleave(config.views, 0),
             moves.flatten(0, 1),
-            shift=climb.shift,
-            turn=climb.turn,
-            zoom=climb.zoom,
+            shift=config.shift,
+            turn=config.turn,
+            zoom=config.zoom,
         )
         out = self.read(seen).float().cpu()
         rows = torch.arange(len(seen))
-        value = unit_values(out, climb.where)[rows, self.unit.repeat_interleave(climb.views)]
-        value = value.view(-1, climb.views).mean(1) / self.scale
+        value = unit_values(out, config.where)[rows, self.unit.repeat_interleave(config.views)]
+        value = value.view(-1, config.views).mean(1) / self.scale
         goal = value.sum()
-        if climb.diversity and climb.seeds > 1:
-            goal = goal - climb.diversity * self._likeness(out, still)
+        if config.diversity and config.seeds > 1:
+            goal = goal - config.diversity * self._likeness(out, still)
         (pull,) = torch.autograd.grad(goal, still)
         return value.detach(), pull
 
@@ -260,10 +267,10 @@ class _Ascent:
         Of a map the products of its channels are compared (Olah et al. 2017), of a vector the
         images themselves.
         """
-        seeds = self.climb.seeds
+        seeds = self.config.seeds
         if out.ndim > 2:
             flat = out.flatten(2)
-            style = (flat @ flat.transpose(1, 2)).flatten(1).view(len(x), self.climb.views, -1)
+            style = (flat @ flat.transpose(1, 2)).flatten(1).view(len(x), self.config.views, -1)
             form = style.mean(1)
         else:
             form = (x - x.mean(tuple(range(2, x.ndim)), keepdim=True)).flatten(1)
@@ -274,7 +281,7 @@ class _Ascent:
     def _within(self, z: Tensor) -> Tensor:
         """Factors that project coefficients onto the ball of the contrast."""
         strength = (2 * z.square().flatten(1).mean(1)).sqrt()
-        factor = (self.climb.contrast / strength.clamp_min(1e-12)).clamp_max(1)
+        factor = (self.config.contrast / strength.clamp_min(1e-12)).clamp_max(1)
         return factor.view(-1, *[1] * (z.ndim - 1))
 
 
@@ -330,10 +337,10 @@ def _fits(kind: Statistics, size: tuple[int, ...], channels: int) -> None:
         )
 
 
-def _check(climb: AscentConfig) -> None:
-    if climb.steps < 1 or climb.seeds < 1 or climb.views < 1 or not climb.contrast > 0:
+def _check(config: AscentConfig) -> None:
+    if config.steps < 1 or config.seeds < 1 or config.views < 1 or not config.contrast > 0:
         raise UsageError(
-            "A climb has at least one step, one seed, one view, and a contrast above 0; "
-            f"got {climb.steps}, {climb.seeds}, {climb.views} and {climb.contrast}. "
+            "Gradient ascent needs at least one step, one seed, one view and a contrast above 0; "
+            f"got {config.steps}, {config.seeds}, {config.views} and {config.contrast}. "
             "Give such, or leave them out."
         )

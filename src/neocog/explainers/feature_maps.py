@@ -17,6 +17,7 @@ from neocog.explainers.units import finite, headed, layouts_for, named
 from neocog.graph.activations import find_layer, handed, recording
 from neocog.graph.preserve import preserved
 from neocog.jsonable import Jsonable, keys
+from neocog.keywords import known_keywords
 from neocog.render.pixels import amounts, as_image, signed
 
 __all__ = ["FeatureMaps", "feature_maps", "sections"]
@@ -107,6 +108,7 @@ class FeatureMaps(Jsonable):
         return np.asarray(self.maps.reshape(len(self.maps), -1).max(1))
 
 
+@known_keywords
 def feature_maps(
     model: nn.Module,
     x: Float[Tensor, "1 C *size"] | Float[Tensor, C * size],

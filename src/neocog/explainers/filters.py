@@ -18,6 +18,7 @@ from neocog.graph.operations import Operation, watching
 from neocog.graph.ops import rule_of, window_of
 from neocog.graph.preserve import preserved
 from neocog.jsonable import Jsonable, keys
+from neocog.keywords import known_keywords
 from neocog.render.pixels import amounts, gray_or_color, sheet, signed
 from neocog.signal.kernels import frequency_response
 
@@ -164,6 +165,7 @@ class Filters(Jsonable):
         ]
 
 
+@known_keywords
 def filters(module: nn.Module, *, example: Tensor | None = None) -> tuple[Filters, ...]:
     """The filters of every convolution of a network.
 

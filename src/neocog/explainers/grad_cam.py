@@ -29,6 +29,7 @@ from neocog.explainers.maps.objective import Target, model_output, rows_of, valu
 from neocog.explainers.target import Chosen, choose_layer, describe_layer
 from neocog.graph.activations import device_and_dtype, differentiable, exchanging
 from neocog.graph.output_kind import kind_of, probabilities
+from neocog.keywords import known_keywords
 
 __all__ = ["METHODS", "Cam", "as_input", "enlarge", "grad_cam", "resize_map"]
 
@@ -101,6 +102,7 @@ class Cam:
         return enlarge(self.maps if maps is None else maps, self.size, self.cells)
 
 
+@known_keywords
 def grad_cam(
     model: nn.Module,
     x: Tensor,

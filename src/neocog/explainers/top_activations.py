@@ -26,6 +26,7 @@ from neocog.explainers.units import check_units, finite, headed, layout_for, out
 from neocog.graph.activations import device_and_dtype
 from neocog.graph.preserve import preserved
 from neocog.jsonable import Jsonable, keys
+from neocog.keywords import known_keywords
 from neocog.render.pixels import as_image, framed
 
 __all__ = ["PatchGeometry", "TopPatches", "cut", "gallery", "top_patches"]
@@ -125,6 +126,7 @@ class TopPatches(Jsonable):
         ]
 
 
+@known_keywords
 def top_patches(
     model: nn.Module,
     samples: Samples,

@@ -37,6 +37,7 @@ from neocog.graph.operations import scripted, watching
 from neocog.graph.preserve import blank_sample
 from neocog.graph.wording import times
 from neocog.jsonable import Jsonable, keys
+from neocog.keywords import known_keywords
 
 __all__ = ["CIRCULAR_SHIFT", "QUARTER_TURN", "RULES", "Alignment", "Misalignment", "alignment"]
 
@@ -140,6 +141,7 @@ class Alignment(Jsonable):
         return Section(title="Alignment", exhibits=exhibits, text=" ".join(self.sentences()))
 
 
+@known_keywords
 def alignment(module: nn.Module, size: Sequence[int]) -> Alignment:
     """Which operations make exact quarter turns or circular shifts impossible, and which sizes do.
 

@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from neocog.graph.operations import Call, Observer, Operation, watching
 from neocog.graph.ops import cost_of
 from neocog.graph.preserve import blank_sample
+from neocog.keywords import known_keywords
 
 __all__ = ["Cost", "LayerCost", "cost"]
 
@@ -86,6 +87,7 @@ class Cost:
     status: str
 
 
+@known_keywords
 def cost(module: nn.Module, size: Sequence[int]) -> Cost:
     """Count parameters, MACs, FLOPs and activations of one forward pass of one sample.
 

@@ -25,6 +25,7 @@ from neocog.exhibits import Map
 from neocog.graph.hooks import hooked
 from neocog.graph.ops import ACTIVATIONS
 from neocog.graph.preserve import preserved
+from neocog.keywords import known_keywords
 
 __all__ = ["EffectiveField", "effective_field", "gradient_support"]
 
@@ -63,6 +64,7 @@ class EffectiveField:
         )
 
 
+@known_keywords
 def effective_field(
     module: nn.Module, x: Float[Tensor, "B C *space"], layer: str = ""
 ) -> EffectiveField:
@@ -108,6 +110,7 @@ def effective_field(
     )
 
 
+@known_keywords
 def gradient_support(
     module: nn.Module, size: tuple[int, ...], layer: str = "", *, seed: int = 0
 ) -> Bool[Tensor, " *space"]:

@@ -34,6 +34,7 @@ from neocog.graph.reach.positions.follow import Positions
 from neocog.graph.reach.trace import Field, Tracer
 from neocog.graph.wording import nouns, times
 from neocog.jsonable import Jsonable, jsonable, keys
+from neocog.keywords import known_keywords
 
 __all__ = ["Field", "ReceptiveField", "field_cells", "receptive_field"]
 
@@ -92,6 +93,7 @@ class ReceptiveField(Jsonable):
         )
 
 
+@known_keywords
 def receptive_field(module: nn.Module, size: Sequence[int]) -> ReceptiveField:
     """Size, jump and start of the fields of every submodule's output and of every tensor.
 

@@ -28,6 +28,7 @@ from neocog.graph.activations import (
 )
 from neocog.graph.hooks import hooked
 from neocog.jsonable import Jsonable, keys
+from neocog.keywords import known_keywords
 from neocog.lectures.convolution_gradients import (
     ConvGeometry,
     input_gradient,
@@ -184,6 +185,7 @@ class Backward(Jsonable):
         ]
 
 
+@known_keywords
 def backward(model: nn.Module, layer: str, x: Tensor, *, target: int | None = None) -> Backward:
     """Both gradients of a convolution inside a network, by hand and by automatic differentiation.
 

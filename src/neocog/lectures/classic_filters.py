@@ -15,6 +15,7 @@ from neocog.data.samples import in_range
 from neocog.errors import ShapeMismatch, UsageError, did_you_mean, printable
 from neocog.exhibits import Curve, Exhibit, Gallery, Map, Section
 from neocog.jsonable import Jsonable, keys
+from neocog.keywords import known_keywords
 from neocog.render.pixels import amounts, as_image, enlarged, signed
 from neocog.signal.correlate import correlate
 from neocog.signal.kernels import (
@@ -158,6 +159,7 @@ def sections(results: Sequence[Classic], *, names: Sequence[str] = ()) -> list[S
     ]
 
 
+@known_keywords
 def classic(x: Float[Tensor, C * size], *, names: Sequence[str] | None = None) -> Classic:
     """Apply classic filters to an image or a series.
 

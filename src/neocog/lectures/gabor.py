@@ -24,6 +24,7 @@ from neocog.errors import ModelError, printable
 from neocog.exhibits import Cell, Curve, Exhibit, Gallery, Scalar, Section, Table
 from neocog.explainers.filters import Filters
 from neocog.jsonable import Jsonable, keys
+from neocog.keywords import known_keywords
 from neocog.lectures.gabor_search import fitted
 from neocog.render.pixels import as_image, beside, enlarged, signed
 
@@ -225,6 +226,7 @@ def first_layer(banks: Sequence[Filters]) -> Filters:
     )
 
 
+@known_keywords
 def gabor_fit(bank: Filters, *, random: int = 100, seed: int = 0) -> GaborFit:
     """Fit a Gabor function to each filter, and to as many filters of chance of the same size.
 

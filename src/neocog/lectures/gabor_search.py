@@ -116,14 +116,14 @@ def _projection(y: Tensor, shape: Shape, size: tuple[int, int]) -> tuple[Tensor,
 
 def _search(y: Tensor, size: tuple[int, int]) -> Tensor:
     """Gradient steps of every pattern at once: from all starts, then on from its best three."""
-    raw = _climbed(_starts(y, size), y, size, _FIRST)
+    raw = _ascended(_starts(y, size), y, size, _FIRST)
     share, _, _ = _projection(y[:, None], _shape(raw, size), size)
     best = share.topk(_KEPT, dim=1).indices
     kept = raw.gather(1, best[:, :, None].expand(-1, -1, raw.shape[2]))
-    return _climbed(kept, y, size, _STEPS - _FIRST)
+    return _ascended(kept, y, size, _STEPS - _FIRST)
 
 
-def _climbed(raw: Tensor, y: Tensor, size: tuple[int, int], steps: int) -> Tensor:
+def _ascended(raw: Tensor, y: Tensor, size: tuple[int, int], steps: int) -> Tensor:
     """Free numbers after some gradient steps, (F, S, 6)."""
     raw = raw.clone().requires_grad_()
     optimizer = torch.optim.Adam([raw], lr=_RATE)

@@ -23,6 +23,7 @@ from neocog.errors import DataError, ShapeMismatch, UsageError, did_you_mean
 from neocog.exhibits import Cell, Exhibit, Gallery, Section, Table
 from neocog.explainers.features import Features
 from neocog.jsonable import Jsonable, keys
+from neocog.keywords import known_keywords
 from neocog.lectures.image_changes import CHANGES, ImageChange
 from neocog.render.pixels import amounts, as_image, framed
 from neocog.signal.correlate import MATCHES, match, peaks, window_sums
@@ -176,6 +177,7 @@ class Search(Jsonable):
         return Gallery(title=f"Image {change}", images=images, captions=captions, pixelated=False)
 
 
+@known_keywords
 def search(
     image: Num[Tensor, ...],
     window: tuple[int, int, int, int],

@@ -12,6 +12,7 @@ from torch import nn
 
 from neocog.errors import UsageError, did_you_mean, printable
 from neocog.fields import short_repr
+from neocog.keywords import known_keywords
 from neocog.layers.blocks import PADDINGS
 from neocog.layers.downsample import DOWNSAMPLINGS
 from neocog.networks.alexnet import alexnet
@@ -114,6 +115,7 @@ def schema(name: str) -> list[Option]:
     ]
 
 
+@known_keywords
 def build(
     name: str,
     *,

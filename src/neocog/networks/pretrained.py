@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from neocog.errors import ModelError, UsageError, did_you_mean, printable
 from neocog.files import opened
+from neocog.keywords import known_keywords
 from neocog.networks import efficientnet_lite as lite
 from neocog.networks.catalog import build
 from neocog.networks.naming import renamed
@@ -155,10 +156,12 @@ def released(known: Pretrained) -> tuple[dict[str, Tensor], str]:
     return read_weights(path)[0], digest
 
 
+@known_keywords
 def load_pretrained(
     name: str,
     *,
-    classes: int | Sequence[str] | None = None,
+    num_classes: int | None = None,
+    classes: Sequence[str] | None = None,
     in_channels: int = 3,
     size: tuple[int, int] | None = None,
     options: Mapping[str, object] | None = None,
@@ -167,8 +170,9 @@ def load_pretrained(
 
     Args:
         name: one of `PRETRAINED`.
-        classes: names of the outputs, or their number: with a head that starts at random; the
-            classes that the weights were trained for if left out.
+        num_classes: outputs of a head that starts at random; the classes that the weights were
+            trained for, with their head, if left out.
+        classes: names of such outputs, instead of their number.
         in_channels: 3, or 1 for gray images.
         size: (H, W) of the images; that which the weights were trained with if left out.
         options: of the network, see `catalog.schema`.
@@ -178,7 +182,7 @@ def load_pretrained(
         ModelError: the package of its weights is not installed, or holds another file.
 
     Example:
-        >>> load_pretrained("efficientnet_lite1", classes=5).notes  # doctest: +SKIP
+        >>> load_pretrained("efficientnet_lite1", num_classes=5).notes  # doctest: +SKIP
         ('The head of 1,000 classes is replaced by one of 5, …',)
     """
     known = pretrained_of(name)
@@ -187,7 +191,13 @@ def load_pretrained(
             f"The {known.trained_on} weights of {name} take color or gray images, 3 channels or 1; "
             f"got {in_channels}. Give the images in color."
         )
-    names = _names(known.num_classes if classes is None else classes)
+    if classes is not None and num_classes not in (None, len(classes)):
+        raise UsageError(
+            f"`num_classes` is the number of `classes`; got {num_classes} and {len(classes)} "
+            "names. Give one of them."
+        )
+    fresh = num_classes is not None or classes is not None
+    names = _names(classes if classes is not None else num_classes or known.num_classes)
     signal = known.input
     network = build(
         name,
@@ -202,7 +212,7 @@ def load_pretrained(
     source = f"the {known.trained_on} weights of {name}"
     counts = {k: v for k, v in network.state_dict().items() if k not in tensors}
     whole = all(k.endswith("num_batches_tracked") for k in counts)
-    if whole and classes is None and in_channels == signal.channels:
+    if whole and not fresh and in_channels == signal.channels:
         load_state(network, {**tensors, **counts}, source)
     else:
         notes = load_partial(network, tensors, source).notes

@@ -21,7 +21,7 @@ from neocog.render.curve import view_curve
 from neocog.render.gallery import view_gallery
 from neocog.render.map import view_map
 from neocog.render.table import view_table
-from neocog.render.text import clean, glued, paragraphs, quantity, spelling
+from neocog.render.text import clean, command, glued, paragraphs, quantity, spelling
 
 __all__ = ["draw", "draw_all", "draw_first", "environment", "style"]
 
@@ -114,6 +114,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=False,
     )
+    env.filters["command"] = command
     env.filters["glued"] = glued
     env.filters["paragraphs"] = paragraphs
     env.filters["spelling"] = spelling

@@ -16,7 +16,9 @@ from markupsafe import Markup, escape
 from neocog.errors import printable
 from neocog.exhibits import Cell
 
-__all__ = ["clean", "column", "glued", "matrix", "number", "paragraphs", "quantity", "spelling"]
+__all__ = [
+    "clean", "column", "command", "glued", "matrix", "number", "paragraphs", "quantity", "spelling",
+]  # fmt: skip
 
 DASH = "–"
 THIN = "\u202f"
@@ -67,7 +69,7 @@ def paragraphs(text: str) -> list[str]:
 
 
 def glued(text: str) -> Markup:
-    r"""A line, escaped, without a break before a percent sign or a unit, or within an interval.
+    r"""A line, escaped, without a break before a unit, within an interval or within an option.
 
     Example:
         >>> print(glued("3 % (95 % CI 1.0–2.0 %)").replace("\u00a0", "_"))
@@ -76,10 +78,23 @@ def glued(text: str) -> Markup:
     line = str(escape(str(clean(text))))
     line = re.sub(r" (?=%|px\b|pp\b)", "\u00a0", line)
     line = re.sub(r"(?<=≤) ", "\u00a0", line).replace("% CI", "%\u00a0CI")
-    return Markup(_INTERVAL.sub(r'<span class="unbroken">\g<0></span>', line))
+    return Markup(_WHOLE.sub(_UNBROKEN, line))
 
 
-_INTERVAL = re.compile(r"[\d.,]+–[\d.,]+(\u00a0%)?")
+def command(line: object) -> Markup:
+    r"""A command line or a cell, escaped, whose options are not broken at their hyphens.
+
+    Example:
+        >>> print(command("neocog fix <run> --max-shift 4"))
+        neocog fix &lt;run&gt; <span class="unbroken">--max-shift</span> 4
+    """
+    return Markup(_OPTION.sub(_UNBROKEN, str(escape(clean(line)))))
+
+
+_UNBROKEN = r'<span class="unbroken">\g<0></span>'
+_OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*")
+_WHOLE = re.compile(rf"[\d.,]+–[\d.,]+(\u00a0%)?|{_OPTION.pattern}")
+"""What is read as one: intervals, and options of a command."""
 
 
 def number(value: float | None, *, digits: int = 4) -> Markup:

@@ -13,6 +13,7 @@ from torch import nn
 
 from neocog.errors import ModelError, NeocogError, RunError, UsageError, printable
 from neocog.exhibits import Exhibit
+from neocog.keywords import known_keywords
 from neocog.models.external import LOOSE, is_external, open_external
 from neocog.models.model import Model
 from neocog.models.output_checks import as_function
@@ -34,6 +35,7 @@ TRIES = 3
 """So often a run is read that is replaced in the very moment."""
 
 
+@known_keywords
 def load(
     model: StrPath | nn.Module | Model,
     *,

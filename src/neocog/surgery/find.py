@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from neocog.errors import ModelError
+from neocog.keywords import known_keywords
 from neocog.layers.downsample import Downsampling, downsampling_of
 from neocog.surgery.graph import Untraceable, trace
 from neocog.surgery.replace import Surgeon
@@ -31,6 +32,7 @@ class Downsampler:
     reason: str
 
 
+@known_keywords
 def find_downsamplers(
     module: nn.Module, example: Tensor, *, downsampling: str | Downsampling = "polyphase"
 ) -> tuple[Downsampler, ...]:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from neocog.errors import ModelError, UsageError, did_you_mean
+from neocog.keywords import known_keywords
 from neocog.layers.downsample import Downsampling, downsampling_of
 from neocog.layers.windows import TakeWindows
 from neocog.surgery.borders import (
@@ -53,6 +54,7 @@ PADDING_CHOICES = ("keep", "circular")
 """Keep the padding mode, or make it circular."""
 
 
+@known_keywords
 def replace(
     module: nn.Module,
     example: Tensor,

@@ -26,6 +26,7 @@ from neocog.data.split import Split
 from neocog.errors import UsageError, printable
 from neocog.first_screen import Named
 from neocog.graph.cost import cost
+from neocog.keywords import known_keywords
 from neocog.models.data_of import split_name
 from neocog.models.model import AnyModel, Model
 from neocog.networks.model import SpecifiedNetwork
@@ -48,6 +49,7 @@ A_PASS = 0.5
 """Seconds of a forward pass that is timed beside that of the baseline, about."""
 
 
+@known_keywords
 def audit(
     model: AnyModel,
     data: Data,

@@ -21,6 +21,7 @@ from neocog.graph.determinism import same_randomness_after
 from neocog.graph.multiple_outputs import output_at
 from neocog.graph.preserve import preserved
 from neocog.jsonable import keys
+from neocog.keywords import known_keywords
 from neocog.models.external import as_it_is
 from neocog.models.model import AnyModel, Model
 from neocog.render.notebook import Result
@@ -92,6 +93,7 @@ class Explanation(Result):
         return [*self.body, *notes]
 
 
+@known_keywords
 def explain(
     model: AnyModel,
     data: Any = None,
@@ -122,11 +124,12 @@ def explain(
             needed.
         images: what to look at, where it is not in the data: as for `data`.
         method: one of `neocog.verbs.explain_ways.WAYS`: `grad_cam` and its relatives say where an
-            evidence for a class is; `filters`, `features`, `maximize`, `patches` what layers and
-            units do; `backward`, `template`, `filter` show how they work.
+            evidence for a class is; `filters`, `features`, `activation-maximization` and
+            `top-activations` what layers and units do; `backward`, `template-matching` and
+            `classic-filters` show how they work.
         layer: a submodule, by its name; chosen, with the reason, if left out.
         target: class, by name or index; the predicted class if left out.
-        units: channels of a layer, for `maximize` and `patches`.
+        units: channels of a layer, for `activation-maximization` and `top-activations`.
         window: of a template: first row, row behind the last, first column, column behind the last.
         n: images that are looked at, at most.
         sanity_checks: put maps to the test: deletion, insertion, random weights, moved images.

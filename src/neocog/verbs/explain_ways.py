@@ -165,8 +165,8 @@ def _maximize(
         layer,
         list(units),
         size=shape[1:],
-        channels=shape[0],
-        climb=AscentConfig(seed=options.seed),
+        in_channels=shape[0],
+        config=AscentConfig(seed=options.seed),
         samples=data,
     )
     names = of.classes if layer == "" else ()

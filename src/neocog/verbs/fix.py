@@ -24,6 +24,7 @@ from neocog.audits.compare import compare, points
 from neocog.audits.shift import MODES
 from neocog.errors import UsageError, did_you_mean
 from neocog.exhibits import share
+from neocog.keywords import known_keywords
 from neocog.models.model import AnyModel, Model
 from neocog.models.seen_samples import SeenSamples
 from neocog.render.page import page, write
@@ -69,6 +70,7 @@ FOR_LOOKS = 0.1
 """Fraction of a budget in which validation samples are looked at, at most."""
 
 
+@known_keywords
 def fix(
     model: AnyModel,
     data: Any,
@@ -387,7 +389,7 @@ class _Work:
                 **origin(self.trained),
                 **self.conversion.options,
                 "better": better,
-                "kept": "fixed" if fixed else "as it was",
+                "kept": "fixed" if fixed else "original",
                 "finetune": finetune,
             },
             {"test": goes.tested(), "params": goes.params, "macs": goes.macs},
@@ -395,7 +397,7 @@ class _Work:
         folder, modes = str(self.claim.path), tuple(a.shift)
         done = Fixed(
             better=better,
-            kept="fixed" if fixed else "as it was",
+            kept="fixed" if fixed else "original",
             reason=reached.verdict.reason,
             aim=modes[0],
             replaced=self.conversion.replaced,

@@ -85,7 +85,7 @@ class Fixed(Result):
 
     Args:
         better: consistency is higher and accuracy is not lower, see `neocog.runs.judge`.
-        kept: what `run` holds: "fixed", or "as it was" where nothing got better.
+        kept: what `run` holds: "fixed", or "original" where nothing got better.
         reason: why nothing got better; empty where something did.
         aim: the kind of shift that is the objective.
         replaced: downsamplers that were replaced.

@@ -13,6 +13,7 @@ from neocog.data.inputs import Inputs, as_samples, is_path
 from neocog.data.open import open_data, parse_source
 from neocog.data.samples import Samples
 from neocog.data.series import series_at
+from neocog.keywords import check_keywords
 from neocog.models.declared import ModelOptions
 from neocog.models.external import as_it_is
 from neocog.models.model import AnyModel, Model
@@ -28,7 +29,7 @@ Verb = TypeVar("Verb", bound=Callable[..., Any])
 def with_model_options(verb: Verb) -> Verb:
     """A verb that takes `ModelOptions`, whose signature names each of them, as that of `load`.
 
-    A keyword that is none of them is a TypeError that names it and the verb, whatever its value.
+    A keyword that is none of them is refused by name, whatever its value.
     """
     signature = inspect.signature(verb)
     own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
@@ -38,10 +39,7 @@ def with_model_options(verb: Verb) -> Verb:
 
     @functools.wraps(verb)
     def checked(*args: Any, **kwargs: Any) -> Any:
-        try:
-            signature.bind(*args, **kwargs)
-        except TypeError as e:
-            raise TypeError(f"{verb.__name__}() {e}") from None
+        check_keywords(verb.__name__, kwargs, signature.parameters)
         return verb(*args, **kwargs)
 
     vars(checked)["__signature__"] = signature

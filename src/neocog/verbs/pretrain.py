@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from neocog.errors import UsageError
+from neocog.keywords import known_keywords
 from neocog.models.model import Model
 from neocog.runs.claim import claimed
 from neocog.runs.recipe import Recipe
@@ -26,6 +27,7 @@ METHOD = "vicreg"
 """The method where none is named."""
 
 
+@known_keywords
 def pretrain(
     data: StrPath,
     *,

@@ -14,6 +14,7 @@ from neocog.audits.clock import counted
 from neocog.data.batches import pixels
 from neocog.data.open import Source, open_data, parse_source
 from neocog.errors import DataError, UsageError, printable
+from neocog.keywords import known_keywords
 from neocog.networks.model import SpecifiedNetwork
 from neocog.networks.pretrained import installed, load_pretrained
 from neocog.runs.features import backbone_of, kept_features
@@ -68,6 +69,7 @@ SHALLOW = ("dense", "local", "convolutional", "anti-aliased")
 DEEP = ("deep", "deep, batch norm", "deep, residual", "deep, residual, batch norm")
 
 
+@known_keywords
 def priors(
     source: str | os.PathLike[str],
     *,

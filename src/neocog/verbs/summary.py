@@ -25,6 +25,7 @@ from neocog.graph.receptive_field import (
 from neocog.graph.wording import times
 from neocog.jsonable import jsonable, keys
 from neocog.layers.symmetrized import upright
+from neocog.keywords import known_keywords
 from neocog.models.declared import count as number_of
 from neocog.models.model import AnyModel, Model
 from neocog.models.suggest import suggestion
@@ -177,6 +178,7 @@ class ModelSummary(Result):
         )
 
 
+@known_keywords
 def summary(
     model: AnyModel,
     *,

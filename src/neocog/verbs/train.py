@@ -16,6 +16,7 @@ import numpy as np
 from neocog.errors import RunError, UsageError, did_you_mean, printable
 from neocog.exhibits import Section
 from neocog.files import read_text
+from neocog.keywords import known_keywords
 from neocog.models.model import Model
 from neocog.render.page import page, write
 from neocog.runs.choose import AUTO
@@ -53,6 +54,7 @@ NO_AUGMENT = {f"augment.{f.name}": f.default for f in fields(Augment)}
 """Settings that leave every change out."""
 
 
+@known_keywords
 def train(
     data: StrPath | None,
     *,
@@ -132,6 +134,7 @@ def train(
         )
 
 
+@known_keywords
 def resume(run: StrPath, *, progress: Progress = True) -> Model:
     """Take up a training that was stopped; it ends with the bits it would have had.
 

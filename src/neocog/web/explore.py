@@ -14,6 +14,7 @@ import torch
 
 from neocog.errors import UsageError
 from neocog.graph.preserve import preserved
+from neocog.keywords import known_keywords
 from neocog.web.opening import AnyNetwork, Data, opened
 from neocog.web.session import Session
 from neocog.web.step import rehearse
@@ -26,6 +27,7 @@ PORT = 8181
 HOST = "127.0.0.1"
 
 
+@known_keywords
 def explore(
     model: AnyNetwork,
     data: Data | None = None,

@@ -91,8 +91,8 @@ def _maximized(
                 node.name,
                 channel,
                 size=network.size,
-                channels=network.channels,
-                climb=AscentConfig(steps=_STEPS),
+                in_channels=network.channels,
+                config=AscentConfig(steps=_STEPS),
             )
     except NeocogError as e:
         return None, str(e)

@@ -24,6 +24,7 @@ from neocog.explainers.trust.deletion import Deletion, deletion
 from neocog.explainers.trust.motion import MapMotion, map_motion
 from neocog.explainers.trust.randomize import Randomized, mean_of, randomize
 from neocog.jsonable import Jsonable, keys
+from neocog.keywords import known_keywords
 
 __all__ = ["FOLLOWS", "FORGETS", "Trust", "trust"]
 
@@ -201,6 +202,7 @@ class Trust(Jsonable):
         )
 
 
+@known_keywords
 def trust(
     model: nn.Module,
     x: Tensor,

@@ -1,4 +1,4 @@
-"""Suggest an option for one that does not exist: a near spelling, or the name in another tool.
+"""Suggest an option or argument for one that does not exist: a near spelling, another tool's name.
 
 Names of other tools and of earlier versions are listed. A word that is neither listed nor nearly
 spelled gets no suggestion: a wrong one costs more than none.
@@ -15,13 +15,16 @@ __all__ = ["suggestion"]
 _CALLED: dict[str, tuple[str, ...]] = {
     "advice": ("rank-layers",),
     "against": ("baseline",),
+    "all": ("every-sample",),
     "arch": ("model",),
     "architecture": ("model",),
     "batch": ("batch-size",),
     "batchsize": ("batch-size",),
     "bs": ("batch-size",),
+    "channels": ("in-channels",),
     "checkpoint": ("weights", "resume"),
     "ckpt": ("weights", "resume"),
+    "classes": ("num-classes",),
     "cuda": ("device",),
     "deformation": ("elastic",),
     "epoch": ("epochs", "finetune"),
@@ -34,16 +37,19 @@ _CALLED: dict[str, tuple[str, ...]] = {
     "image-size": ("size",),
     "img-size": ("size",),
     "imgsz": ("size",),
+    "in-chans": ("in-channels",),
     "input-size": ("size",),
+    "kernel": ("kernel-size",),
     "labels": ("classes",),
     "learning-rate": ("lr",),
     "load": ("weights", "init"),
     "max-time": ("budget",),
     "n": ("samples",),
     "network": ("model",),
+    "num-channels": ("in-channels",),
     "num-classes": ("classes",),
     "num-epochs": ("epochs",),
-    "num-samples": ("samples",),
+    "num-samples": ("samples", "n"),
     "only": ("layer",),
     "opt": ("optimizer",),
     "optimiser": ("optimizer",),
@@ -56,6 +62,7 @@ _CALLED: dict[str, tuple[str, ...]] = {
     "random-seed": ("seed",),
     "resize": ("resize-mode",),
     "resolution": ("size",),
+    "samples": ("n",),
     "sampling": ("downsampling",),
     "save": ("out",),
     "save-dir": ("out",),
@@ -74,18 +81,20 @@ def suggestion(option: str, known: Iterable[str]) -> str | None:
     """The option that was meant, or None.
 
     Args:
-        option: as typed, with its dashes.
-        known: the options of the command.
+        option: as typed, with its dashes; or a keyword argument.
+        known: the options of the command, or the arguments of the function.
 
     Example:
         >>> suggestion("--pretrained", ["--recipe", "--init"])
         '--init'
         >>> suggestion("--lrr", ["--lr", "--layer"])
         '--lr'
+        >>> suggestion("classes", ["num_classes", "in_channels"])
+        'num_classes'
         >>> suggestion("--workers", ["--model", "--overwrite"]) is None
         True
     """
-    names = {o.lstrip("-"): o for o in known}
+    names = {o.lstrip("-").replace("_", "-"): o for o in known}
     word = option.lstrip("-").replace("_", "-").lower()
     if word in names:
         return names[word]
