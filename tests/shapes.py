@@ -19,7 +19,7 @@ ROOMS = ("explainers", "graph", "layers", "lectures", "networks", "signal", "sym
 """Where functions state shapes."""
 
 _SHAPES = ("Float[", "Int[", "Bool[", "UInt8[", "Num[", "Shaped[", "Complex[")
-_CONF = BeartypeConf(is_pep484_tower=True)  # a whole number is a float
+_CONF = BeartypeConf(is_pep484_tower=True)  # an integer is a float
 
 
 def checked(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Everything neocog raises for a mistake that a user can mend.
+"""Everything neocog raises for a mistake that a user can correct.
 
     NeocogError
     ├── UsageError        an option, a name or a recipe key that does not exist or does not fit
@@ -40,7 +40,7 @@ __all__ = [
 
 
 class NeocogError(Exception):
-    """The root: catch this to catch every mistake a user can mend."""
+    """The root: catch this to catch every mistake a user can correct."""
 
 
 class UsageError(NeocogError, ValueError):
@@ -89,7 +89,7 @@ class TrainingError(NeocogError):
 
 
 class Diverged(TrainingError):
-    """The loss left the range of numbers, or exploded."""
+    """The loss is no longer finite, or exploded."""
 
 
 class TooLarge(TrainingError):
@@ -142,7 +142,7 @@ _NEAR = 0.7
 def printable(name: str | bytes | os.PathLike[str]) -> str:
     r"""A file or class name made safe for one line of a terminal or log.
 
-    Control characters and bytes that are no UTF-8 become escapes; all else stays.
+    Control characters and bytes that are not UTF-8 become escapes; all else stays.
 
     Example:
         >>> printable("two\nlines")

@@ -112,7 +112,7 @@ class Bars(_Drawn):
     Args:
         title: what it shows.
         names: of the rows, from the top.
-        series: name to a value a row; None where there is none.
+        series: name to a value per row; None where there is none.
         intervals: name of a series to an interval a row; None where there is none.
         x_label: what the values are.
         unit: "%" for fractions, drawn times 100; else the unit's symbol, or "".
@@ -172,7 +172,7 @@ class Gallery(_Drawn):
     Args:
         title: what it shows.
         images: each (H, W) gray or (H, W, 3) color, uint8.
-        captions: one an image; a line break starts a second line.
+        captions: one per image; a line break starts a second line.
         pixelated: draw enlarged pixels as squares.
         together: so many in a row belong together, and are never parted by the end of a line.
         large: drawn as large as there is room, as the image of a first screen.

@@ -74,21 +74,21 @@ class Fields:
     A default of `...` means that the key must be there.
 
     Args:
-        values: the table; anything that is no mapping with texts as keys is refused.
+        values: the table; anything that is not a mapping with texts as keys is refused.
         source: where it is from, as the message shall name it: "`runs/a/model.json`".
         error: the class of the errors.
         advice: what to do, the end of each message.
         under: the keys that lead here, with dots.
 
     Raises:
-        NeocogError: it is no table of keys.
+        NeocogError: it is not a table of keys.
 
     Example:
         >>> fields = Fields({"size": [28, "x"]}, source="`model.json`")
         >>> fields.integers("size", count=2, low=1)
         Traceback (most recent call last):
         ...
-        neocog.errors.ModelError: `size` in `model.json` must be a list of 2 whole numbers from 1
+        neocog.errors.ModelError: `size` in `model.json` must be a list of 2 integers from 1
         on; got [28, 'x']. Take an undamaged copy.
     """
 
@@ -146,12 +146,14 @@ class Fields:
         length: int = TEXT,
     ) -> str:
         """A text, one of `among` where that is given."""
-        kind = "a text" if among is None else "one of " + ", ".join(f"`{n}`" for n in sorted(among))
+        kind = (
+            "a string" if among is None else "one of " + ", ".join(f"`{n}`" for n in sorted(among))
+        )
         value = self._get(name, default, kind)
         if not isinstance(value, str):
             self.bad(name, kind, value)
         if len(value) > length:
-            self.bad(name, f"a text of at most {length:,} letters", value)
+            self.bad(name, f"a string of at most {length:,} characters", value)
         if among is not None and value not in among:
             self.bad(name, kind, value)
         return value
@@ -171,8 +173,8 @@ class Fields:
         low: int = -INT64,
         high: int = INT64,
     ) -> int:
-        """A whole number from `low` to `high`."""
-        kind = f"a whole number{_range(low, high, INT64)}"
+        """An integer from `low` to `high`."""
+        kind = f"an integer{_range(low, high, INT64)}"
         value = self._get(name, default, kind)
         if not _is_int(value, low, high):
             self.bad(name, kind, value)
@@ -203,16 +205,16 @@ class Fields:
         low: int = -INT64,
         high: int = INT64,
     ) -> tuple[int, ...]:
-        """A list of whole numbers from `low` to `high`."""
-        kind = f"a list of {_count(count)}whole numbers{_range(low, high, INT64)}"
+        """A list of integers from `low` to `high`."""
+        kind = f"a list of {_count(count)}integers{_range(low, high, INT64)}"
         value = self._list(name, default, count, kind)
         if not all(_is_int(v, low, high) for v in value):
             self.bad(name, kind, value)
         return tuple(value)
 
     def integer_rows(self, name: str, *, count: int, low: int = -INT64) -> list[tuple[int, ...]]:
-        """A list of lists, each of `count` whole numbers from `low` on."""
-        kind = f"lists of {count} whole numbers{_range(low, INT64, INT64)}"
+        """A list of lists, each of `count` integers from `low` on."""
+        kind = f"lists of {count} integers{_range(low, INT64, INT64)}"
         rows = self._list(name, ..., None, kind)
         for row in rows:
             good = isinstance(row, (list, tuple)) and len(row) == count
@@ -246,7 +248,7 @@ class Fields:
         length: int = TEXT,
     ) -> tuple[str, ...]:
         """A list of texts."""
-        kind = f"a list of {_count(count)}texts"
+        kind = f"a list of {_count(count)}strings"
         value = self._list(name, default, count, kind)
         if not all(isinstance(v, str) and len(v) <= length for v in value):
             self.bad(name, kind, value)

@@ -42,7 +42,7 @@ DEPTH = 32
 """Levels of lists and tables in a JSON or TOML file, at most."""
 
 DIGITS = 40
-"""Digits of a whole number in a JSON or TOML file, at most; 2⁶⁴ has 20."""
+"""Digits of an integer in a JSON or TOML file, at most; 2⁶⁴ has 20."""
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -54,7 +54,7 @@ _KINDS = {
 
 _REASONS = {
     errno.ENOENT: "does not exist",
-    errno.ENOTDIR: "does not exist: a part of it is no folder",
+    errno.ENOTDIR: "does not exist: a part of it is not a folder",
     errno.ELOOP: "is a link that leads to itself",
     errno.ENAMETOOLONG: "has a name that is too long",
     errno.EACCES: "may not be read by this user",
@@ -106,7 +106,7 @@ def opened(
         error: the class of the error.
 
     Raises:
-        NeocogError: it is no regular file, or cannot be read.
+        NeocogError: it is not a regular file, or cannot be read.
     """
     regular(path, what=what, error=error)
     flags = os.O_RDONLY
@@ -139,7 +139,7 @@ def read_bytes(
         error: the class of the error.
 
     Raises:
-        NeocogError: it is no regular file, larger than the limit, or cannot be read.
+        NeocogError: it is not a regular file, larger than the limit, or cannot be read.
     """
     with opened(path, what=what, error=error) as file:
         try:
@@ -220,7 +220,7 @@ def parse_json(
         >>> parse_json('{"std": NaN}', source="`model.json`")
         Traceback (most recent call last):
         ...
-        neocog.errors.DataError: `model.json` must be JSON, and is not: NaN is no number there.
+        neocog.errors.DataError: `model.json` must be JSON, and is not: NaN is not a number there.
         Take an undamaged copy.
     """
     try:
@@ -298,7 +298,7 @@ def _whole(text: str) -> int:
 
 
 def _short_numbers(plain: object) -> None:
-    """Refuse whole numbers that no machine counts to; they are only found once they are read."""
+    """Refuse integers that no machine counts to; they are only found once they are read."""
     left = [plain]
     while left:
         match left.pop():
@@ -318,7 +318,7 @@ def _finite(text: str) -> float:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number there")
+    raise ValueError(f"{name} is not a number there")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -326,7 +326,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(table) < len(pairs):
         seen: set[str] = set()
         twice = next(k for k, _ in pairs if k in seen or seen.add(k))  # type: ignore[func-returns-value]
-        raise ValueError(f"the key {twice[:DIGITS]!r} is there twice")
+        raise ValueError(f"the key {twice[:DIGITS]!r} occurs twice")
     return table
 
 
@@ -343,7 +343,7 @@ def _reason(path: PathLike, e: OSError | ValueError) -> str:
         return _REASONS.get(e.errno or 0, f"cannot be read: {e.strerror or e}")
     if "\0" in os.fspath(path):
         return "has a null byte in its name"
-    return "has a name that is no text"
+    return "has a name that is not text"
 
 
 def _refuse(

@@ -32,7 +32,7 @@ def interval(
     (Clopper & Pearson 1934): it bounds the fraction of others, none of which was sampled.
 
     Args:
-        values: one a sample; truth values count as 0 and 1.
+        values: one per sample; booleans count as 0 and 1.
         seed: of the draws.
         level: probability inside.
         shares: the values lie between 0 and 1; distances and errors have no such bound.
@@ -65,7 +65,7 @@ def paired_interval(
     Where all differences are the same, those of fractions get the bound that `interval` has.
 
     Args:
-        a: one a sample.
+        a: one per sample.
         b: the same samples under another condition.
         seed: of the draws.
         level: probability inside.

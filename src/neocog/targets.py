@@ -58,7 +58,7 @@ def target_folder(path: PathLike, *, option: str = "out") -> Path:
     what = f"`--{option}` names a folder to write into"
     mode = _mode(path, what)
     if mode is not None and not stat.S_ISDIR(mode):
-        raise UsageError(f"{what}, and `{printable(path)}` is no folder. Name another.")
+        raise UsageError(f"{what}, and `{printable(path)}` is not a folder. Name another.")
     _must_be_writable(Path(path), path, what)
     return Path(path)
 
@@ -83,7 +83,7 @@ def _must_be_writable(folder: Path, path: PathLike, what: str) -> None:
         if not folder.is_dir():
             raise UsageError(
                 f"{what}, and `{printable(path)}` cannot be one: `{printable(folder)}` on the way "
-                "is no folder. Name another."
+                "is not a folder. Name another."
             )
         with tempfile.TemporaryFile(dir=folder):
             pass
@@ -123,7 +123,7 @@ def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
     except OSError as e:
         raise RunError(
             f"`{printable(path)}` must be writable, and is not: {e.strerror or e}. "
-            "Free some space or choose another folder with --out; what was there is unharmed."
+            "Free some space or choose another folder with --out; the old content is unharmed."
         ) from e
     finally:
         if temporary is not None:

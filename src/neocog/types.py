@@ -67,8 +67,8 @@ class InputSpec:
     Args:
         channels: 1 for gray, 3 for red, green, blue; of a series as many as it has.
         size: of the axes of space: (H, W) of an image, (N,) of a series; () where unknown.
-        mean: subtracted from the values, one number a channel; those of images are in [0, 1].
-        std: what the difference is divided by, one number a channel.
+        mean: subtracted from the values, one number per channel; those of images are in [0, 1].
+        std: what the difference is divided by, one number per channel.
         resize_mode: how an image of another size is brought to `size`: `crop` scales it until it
             covers the frame and cuts the middle out; `stretch` ignores its aspect; `pad` scales
             it until it lies in the frame, and leaves the rest of the frame black; bilinearly, or
@@ -122,7 +122,7 @@ class InputSpec:
         if self.axes == 2 and self.values == "pixels":
             return not_of_pixels(self.mean, self.std)
         if not all(map(math.isfinite, (*self.mean, *self.std))):
-            return "mean and std are no finite numbers"
+            return "mean and std are not finite numbers"
         least = min(self.std, default=1)
         return None if least > 0 else f"std {least:g} is not positive"
 
@@ -255,8 +255,8 @@ def not_of_pixels(mean: Sequence[float], std: Sequence[float]) -> str | None:
     through, as (0, 1) is how networks that take the values as they are write it.
 
     Args:
-        mean: one number a channel.
-        std: one number a channel.
+        mean: one number per channel.
+        std: one number per channel.
 
     Example:
         >>> not_of_pixels((0.485,), (0.229,)) is None
@@ -267,7 +267,7 @@ def not_of_pixels(mean: Sequence[float], std: Sequence[float]) -> str | None:
     for name, values in (("mean", mean), ("std", std)):
         bad = next((v for v in values if not math.isfinite(v)), None)
         if bad is not None:
-            return f"{name} {bad} is no finite number"
+            return f"{name} {bad} is not a finite number"
     least = min(std, default=1)
     if least <= 0:
         return f"std {least:g} is not positive; a channel that is constant may have 1"

@@ -82,7 +82,7 @@ def _causes(shift: object) -> list[object]:
 
 
 def test_causes_that_are_not_told_apart_are_one_figure() -> None:
-    """crop 6.5 % = border 8.0 % + sampling -1.5 % is no sum."""
+    """crop 6.5 % = border 8.0 % + sampling -1.5 % is not a sum."""
     row = _causes(flipping(200, 13, border=border(0.08, -0.015, (-0.05, 0.02))))
     assert row[2].startswith("6.5 % (")  # type: ignore[union-attr]
     assert row[3] == "not separated"

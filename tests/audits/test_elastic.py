@@ -91,5 +91,5 @@ def test_wrong_use() -> None:
     for amounts in ((0.1, 1.0), (0.0, 0.1), ()):
         with pytest.raises(UsageError, match="above 0 and below 1"):
             elastic(model, Samples.of(torch.rand(2, 1, 8, 8)), amounts=amounts)
-    with pytest.raises(UsageError, match="Only images with one prediction each are deformed"):
+    with pytest.raises(UsageError, match="needs images with one prediction each"):
         elastic(model, Samples.of(torch.rand(2, 1, 8)))

@@ -158,7 +158,7 @@ def test_figures_that_there_are_not() -> None:
     assert "Not analyzed: aten.svd" in said
     assert "padding " not in said
     clean = audit(layers=(layer(own=0.0),), alignment=aligned())
-    assert "No layer that was measured on its own breaks" in "\n".join(first_screen(clean))
+    assert "No layer that was measured separately breaks" in "\n".join(first_screen(clean))
     both = "\n".join(first_screen(flips(0.5, 0.4, 0.6, both_correct=0.25)))
     assert re.search(r"correct at both +25.0 %", both)
 

@@ -106,5 +106,5 @@ def test_wrong_use() -> None:
         scale(model, series)
     with pytest.raises(UsageError, match=r"are positive; got \[0.0\]"):
         scale(model, images(), factors=(0.0,))
-    with pytest.raises(UsageError, match="a segmenter gives maps"):
+    with pytest.raises(UsageError, match="this one outputs maps"):
         rotation(ExactModel(nn.Identity(), task="segment"), images())

@@ -223,7 +223,7 @@ def test_a_bound_does_not_switch_on_what_was_switched_off() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"shift": ("sideways",)}, "`sideways` is no kind of shift"),
+        ({"shift": ("sideways",)}, "`sideways` is not a kind of shift"),
         ({"maps": ("crops",)}, "Did you mean `crop`"),
         ({"shift": ("crop",), "maps": ("zeros",)}, "`zeros` is none of crop. Name it in `shift`"),
         ({"n": 0}, "got n=0"),

@@ -34,12 +34,12 @@ def test_written_in_another_way(text: str) -> None:
     ("text", "match"),
     [
         ("shift.circle.consistency>1", "no figure `shift.circle`. Did you mean `circular`"),
-        ("list.7>1", "a place in a list of 2"),
-        ("list.x>1", "a place in a list of 2"),
+        ("list.7>1", "an index into a list of 2"),
+        ("list.x>1", "an index into a list of 2"),
         ("shift.circular.chance_agreement>1", "is not measured"),
         ("shift.circular>1", "is several"),
         ("on>0", "is several"),
-        ("list.0.x>1", "ends before the last name"),
+        ("list.0.x>1", "one name too far"),
     ],
 )
 def test_figures_that_are_not_there(text: str, match: str) -> None:

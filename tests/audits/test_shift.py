@@ -377,10 +377,10 @@ def test_radius_must_fit(max_shift: int) -> None:
 
 
 def test_unknown_way_of_shifting() -> None:
-    with pytest.raises(UsageError, match=r"`circle` is no kind of shift\. Did you mean"):
+    with pytest.raises(UsageError, match=r"`circle` is not a kind of shift\. Did you mean"):
         shift_consistency(ExactModel(Corner()), noise(), mode="circle")
 
 
 def test_samples_smaller_than_the_model_takes() -> None:
-    with pytest.raises(UsageError, match=r"as large as the model takes them, \(16, 16\)"):
+    with pytest.raises(UsageError, match=r"the model's input size, \(16, 16\)"):
         shift_consistency(ExactModel(Corner(), size=(16, 16)), noise())

@@ -81,7 +81,7 @@ def test_functions_that_drop_samples_are_named() -> None:
             return nn.functional.max_pool2d(self.conv(x), 2).mean((2, 3))
 
     found = audit_model(Functional(), noise(), QUICK)
-    assert "Functions that downsample break equivariance: " in sections(found)[0].text
+    assert "Functional downsampling breaks equivariance: " in sections(found)[0].text
 
 
 def test_same_seed_same_numbers() -> None:
@@ -153,7 +153,7 @@ def test_a_model_that_fails_does_so_first() -> None:
 
 
 def test_unknown_way_of_shifting() -> None:
-    with pytest.raises(UsageError, match="`sideways` is no kind of shift"):
+    with pytest.raises(UsageError, match="`sideways` is not a kind of shift"):
         AuditConfig(shift=("sideways",))
 
 

@@ -80,7 +80,7 @@ def test_an_image_is_dropped_or_pasted(visit, one, image: Path, kind: str) -> No
 def test_what_is_no_image_is_refused_with_a_sentence(visit, one, watched, tmp_path: Path) -> None:
     page = visit(one)
     file = tmp_path / "no.png"
-    file.write_bytes(b"this is no image")
+    file.write_bytes(b"this is not an image")
     before = state(page)["image"]
     page.keyboard.press("p")
     page.locator("#file").set_input_files(file)

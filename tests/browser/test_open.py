@@ -184,7 +184,7 @@ def test_the_audit_of_the_run_folder_is_shown_with_where_it_is_from(visit, one) 
         page.keyboard.press("a")
         page.wait_for_selector("dialog[open] .source")
         assert page.locator("dialog[open] .source").inner_text() == (
-            "From the run folder, left there by neocog audit: 7 samples of digits."
+            "From the run folder, written by neocog audit: 7 samples of digits."
         )
         assert page.locator("dialog[open] .exhibits h3").all_inner_texts() == ["Kept shifts"]
         assert page.get_by_role("button", name="Audit 100 images now").count() == 0

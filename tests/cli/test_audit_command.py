@@ -108,7 +108,7 @@ def test_full_measures_everything(call, digits_run: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--shift", "circle"), "`circle` is no kind of shift. Did you mean `circular`?"),
+        (("--shift", "circle"), "`circle` is not a kind of shift. Did you mean `circular`?"),
         (("--require", "accuracy"), "A bound is KEY OP NUMBER"),
         (("--require", "shift.circul.flip<1"), "Did you mean `circular`?"),
         (("--max-shift", "40"), "from 1 to below the size of the samples"),
@@ -184,7 +184,7 @@ def test_A8_a_model_of_series(call, waves: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--size", "1,8,8"), "--size C,N and --series C,N say the same; give one of them"),
+        (("--size", "1,8,8"), "--size C,N and --series C,N mean the same; give one of them"),
         (("--series", "1,64"), "The model takes series of 1 × 64 values"),
         (("--classes", "4"), "has 3 outputs and 4 classes"),
         (("--std", "0"), "the std 0 is not positive. Correct --std"),

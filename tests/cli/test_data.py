@@ -64,7 +64,9 @@ def test_size_and_seed_are_passed_on(place):
 
 
 def test_strict_stops(place):
-    with pytest.raises(DataError, match=r"Strict reading takes every file or none; cat/caf\\xe9"):
+    with pytest.raises(
+        DataError, match=r"Strict reading requires every file to be readable; cat/caf\\xe9"
+    ):
         _run(place, "--strict")
 
 

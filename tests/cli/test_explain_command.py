@@ -101,16 +101,16 @@ def test_samples_of_data_and_skipped_files(call, conv_run, seven, tmp_path: Path
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ((), "looks at images, and none was given"),
-        (("--method", "top-activations"), "looks through data, and none was given"),
-        (("nothing.png",), "Explaining needs an image that can be used"),
+        ((), "needs images, and none were given"),
+        (("--method", "top-activations"), "searches a data set, and none was given"),
+        (("nothing.png",), "An explanation needs a readable image"),
         (("digits:test[99999]",), "counted from 0; got number 99999"),
         (("digits[3]",), "named with its split, and `digits[3]` names none"),
         (("digits:test[0]", "--class", "cat"), "`cat` is none"),
         (("digits:test[0]", "--class", "12"), "a number from 0 to 9"),
         (("digits:test[0]", "--layer", "c33"), "Did you mean `c3`?"),
         (("digits:test[0]", "--layer", "f6"), "still has rows and columns"),
-        (("digits:test[0]", "--units", "a"), "whole numbers are separated by commas"),
+        (("digits:test[0]", "--units", "a"), "integers are separated by commas"),
         (
             ("digits:test[0]", "--method", "template-matching", "--window", "1,2"),
             "A window is four numbers",
@@ -137,7 +137,7 @@ def test_a_folder_that_cannot_be_written(call, conv_run, seven, tmp_path: Path) 
     (tmp_path / "file").write_text("")
     said = call("explain", conv_run, seven, "--no-sanity-checks", "--out", tmp_path / "file" / "x")
     assert said.status == 2
-    assert "on the way is no folder" in said.err
+    assert "on the way is not a folder" in said.err
 
 
 @pytest.fixture(scope="session")
@@ -203,7 +203,7 @@ def test_A8_other_ways_of_seeing_into_a_model_of_series(call, waves, tmp_path, m
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--size", "1,8,8"), "--size C,N and --series C,N say the same; give one of them"),
+        (("--size", "1,8,8"), "--size C,N and --series C,N mean the same; give one of them"),
         (("nothing.npz",), "`nothing.npz` does not exist"),
         (("FILE[6]",), "has 6 series, counted from 0; got index 6"),
         (("--series", "1,64", "FILE"), "The model takes series of 1 × 64 values"),

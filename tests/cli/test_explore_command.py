@@ -14,7 +14,7 @@ def test_the_size_of_a_series(call) -> None:
     assert said.status == 2
     assert "the size of a series is C,N" in said.err
     both = call("explore", "tests.web.strangers:wave", "--series", "1,32", "--size", "1,3,3")
-    assert "--size C,N and --series C,N say the same" in both.err
+    assert "--size C,N and --series C,N mean the same" in both.err
 
 
 @pytest.fixture

@@ -77,10 +77,13 @@ def test_words_end_with_the_run(call, thin_run: Path, halves: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--downsampling", "blurr"], "`blurr` is no sampling. Did you mean `blur`?"),
-        (["--padding", "zeros"], "`zeros` is no padding choice."),
-        (["--finetune", "-1"], "`finetune` is a number of epochs from 0, got -1."),
-        (["--layer", "stem"], "`stem` is no convertible group."),
+        (
+            ["--downsampling", "blurr"],
+            "`blurr` is not a downsampling operator. Did you mean `blur`?",
+        ),
+        (["--padding", "zeros"], "`zeros` is not a padding choice."),
+        (["--finetune", "-1"], "`finetune` is a number of epochs, at least 0, got -1."),
+        (["--layer", "stem"], "`stem` is not a convertible group."),
         (["--size", "3,32,32"], "A run folder knows its model's size"),
     ],
 )

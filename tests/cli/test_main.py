@@ -67,7 +67,7 @@ def test_no_words_show_the_verbs(call) -> None:
 def test_debug_shows_where_an_error_is_from(words: list[str]) -> None:
     from neocog.errors import DataError
 
-    with pytest.raises(DataError, match="There is nothing at /nope"):
+    with pytest.raises(DataError, match="/nope does not exist"):
         main(words)
 
 

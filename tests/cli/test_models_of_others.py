@@ -98,7 +98,7 @@ def test_wrong_words_are_one_sentence(call, option, monkeypatch: pytest.MonkeyPa
     ("timm:resnet18", "needs the package timm"),
     ("none.pt2", "there is none at"),
     ("none.onnx", "there is none at"),
-    ("none.safetensors", "no network by itself"),
+    ("none.safetensors", "not a network by itself"),
 ])  # fmt: skip
 def test_a_model_that_is_not_there_is_one_sentence(call, model, words, monkeypatch) -> None:
     import sys

@@ -67,7 +67,7 @@ def test_a_line_that_is_no_path_is_named(
     said = call("predict", digits_run, "-", "--json")
     assert said.status == 0
     errors = [json.loads(line)["error"] for line in said.out.splitlines()]
-    assert errors[0] == "cannot be read (no path of a file)"
+    assert errors[0] == "cannot be read (not a file path)"
     assert errors[1] == "cannot be read (File name too long)"
     assert errors[2] is None
 
@@ -86,10 +86,10 @@ def test_nothing_to_predict_is_an_error(
 ) -> None:
     said = call("predict", digits_run)
     assert (said.status, said.out) == (2, "")
-    assert "Predicting needs image files or folders" in said.err
+    assert "A prediction needs image files or folders" in said.err
     said = call("predict", digits_run, tmp_path)
     assert said.status == 2
-    assert "holds no file" in said.err
+    assert "folder without files" in said.err
     (tmp_path / "x.png").write_bytes(b"")
     said = call("predict", digits_run, tmp_path)
     assert said.status == 2
@@ -120,7 +120,7 @@ def test_evaluate_says_the_same_in_words_and_json(call, digits_run: Path) -> Non
 
 @pytest.mark.parametrize(
     ("data", "message"),
-    [("digts", "There is nothing at digts"), ("digits:valid", "There is nothing at")],
+    [("digts", "digts does not exist"), ("digits:valid", "does not exist")],
 )
 def test_evaluate_on_nothing_is_an_error(call, digits_run: Path, data: str, message: str) -> None:
     said = call("evaluate", digits_run, data)

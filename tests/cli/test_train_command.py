@@ -141,7 +141,7 @@ def test_a_budget_is_understood(call, tmp_path: Path) -> None:
         (["--budget", "soon"], "a time is a number with s, m or h, got `soon`"),
         (["--budget", "0"], "a time is a number with s, m or h, got `0`"),
         (["--size", "tall"], "a size is S or H,W in pixels, got `tall`"),
-        (["--size", "5"], "24 pixels a side"),
+        (["--size", "5"], "24 pixels per side"),
         (["--augment", "shift"], "A setting is KEY=VALUE, got `shift`"),
         (["--augment", "shfit=2"], "no key `augment.shfit`. Did you mean `shift`"),
         (["--augment", "flip=1"], "`augment.flip` is true or false, got 1"),
@@ -149,11 +149,11 @@ def test_a_budget_is_understood(call, tmp_path: Path) -> None:
         (["--set", "optimizer.lrr=1"], "no key `optimizer.lrr`. Did you mean `lr`"),
         (["--set", "train.plan=[1]"], "`train.plan` is pairs of from step and to step"),
         (["--set", "train.ema_decay=3"], "`train.ema_decay` must be at least 0 and below 1"),
-        (["--set", "model.hidden=[-1]"], "The options of dense must make a network"),
-        (["--set", "model.dropout=7"], "The options of dense must make a network"),
+        (["--set", "model.hidden=[-1]"], "The options of dense do not make a valid network"),
+        (["--set", "model.dropout=7"], "The options of dense do not make a valid network"),
         (["--device", "gpu"], "A device is `cpu`, `cuda`, `cuda:N` or `mps`; got `gpu`"),
-        (["--model", "convnt"], "`convnt` is no network. Did you mean `convnet`"),
-        (["--padding", "zer"], "`zer` is no padding of dense. Did you mean `zeros`"),
+        (["--model", "convnt"], "`convnt` is not a network. Did you mean `convnet`"),
+        (["--padding", "zer"], "`zer` is not a padding of dense. Did you mean `zeros`"),
         (["--optimizer", "sdg"], "Did you mean `sgd`"),
         (["--recipe", "/nope.toml"], "`/nope.toml` does not exist"),
         (["--init", "/nope"], "`/nope` does not exist"),
@@ -186,7 +186,7 @@ def test_a_place_that_no_recipe_can_name_is_refused(call, tmp_path: Path) -> Non
     odd.mkdir()
     said = call("train", odd, "--out", tmp_path / "run", *QUICK)
     assert said.status == 2
-    assert r"caf\xe9` is no UTF-8" in said.err
+    assert r"caf\xe9` is not UTF-8" in said.err
 
 
 def test_a_training_needs_data(call) -> None:

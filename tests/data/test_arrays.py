@@ -75,7 +75,7 @@ def test_names_of_classes_beside_idx_files(tmp_path):
     (tmp_path / "classes.txt").write_text("a\nb\n")
     source = open_data(tmp_path)
     assert source.classes == ("0", "1", "2", "3", "4")
-    assert any("do not fit the labels" in r for r in source.sheet.remarks)
+    assert any("do not match the labels" in r for r in source.sheet.remarks)
 
 
 def _pair(folder: Path, n: int = 10) -> tuple[Path, Path]:
@@ -89,12 +89,12 @@ def _pair(folder: Path, n: int = 10) -> tuple[Path, Path]:
 def test_damaged_idx_files_are_refused(tmp_path):
     images, labels = _pair(tmp_path / "a")
     images.write_bytes(images.read_bytes()[:-5])
-    with pytest.raises(DataError, match=r"says it holds \(10, 28, 28\)"):
+    with pytest.raises(DataError, match=r"declares the shape \(10, 28, 28\)"):
         open_data(images.parent)
     images, labels = _pair(tmp_path / "b")
     images.write_bytes(b"\x12\x34" + images.read_bytes())
     with pytest.raises(
-        DataError, match=r"An idx file of bytes begins with 00 00 08; .* 12 34 00 00"
+        DataError, match=r"An idx file of bytes starts with 00 00 08; .* 12 34 00 00"
     ):
         open_data(images.parent)
     images, labels = _pair(tmp_path / "c")

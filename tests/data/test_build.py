@@ -159,7 +159,7 @@ def test_a_file_that_breaks_off_is_left_out_as_ever(folder, monkeypatch):
     monkeypatch.setattr(build, "decode_into", broken)
     later = open_data(folder, size=(32, 32), later=10)
     at = [*later.whole.names].index("b/007.png")
-    with pytest.raises(DataError, match=r"changed while it was read \(cut off\)"):
+    with pytest.raises(DataError, match=r"changed while being read \(cut off\)"):
         later.decoded(ALL, np.array([at]))
     net = neocog.build("convnet", num_classes=2, in_channels=3, size=(32, 32))
     model = neocog.load(net, size=(3, 32, 32), mean=(0.5,), std=(0.25,), classes=("a", "b"))

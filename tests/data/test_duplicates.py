@@ -1,4 +1,4 @@
-"""Copies: exact ones by pixels, near ones by eye; strangers are no copies."""
+"""Copies: exact ones by pixels, near ones by eye; strangers are not copies."""
 
 from __future__ import annotations
 

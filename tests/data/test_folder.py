@@ -70,7 +70,7 @@ def test_every_fault_is_named_and_the_rest_is_loaded(nasty):
     source = open_data(nasty)
     faults = {f.path: f.reason for f in source.sheet.faults}
     assert {k: v.split(":")[0].split(" (")[0] for k, v in faults.items()} == {
-        "cat/truncated.jpg": "damaged or cut off",
+        "cat/truncated.jpg": "damaged or truncated",
         "cat/zero.png": "empty",
         "cat/speck.png": "too small",
         "cat/bomb.png": "too large",
@@ -89,14 +89,14 @@ def test_every_fault_is_named_and_the_rest_is_loaded(nasty):
     assert any(os.fsencode(n) == b"dog/caf\xe9.png" for n in names)
     notes = {n.reason: n.paths for n in source.sheet.notes}
     assert notes["named as PNG, holds JPEG; read by its content"] == ("cat/really_a_jpeg.png",)
-    assert notes["several frames; the first is taken"] == ("dog/moving.gif",)
+    assert notes["several frames; the first is used"] == ("dog/moving.gif",)
     assert source.classes == ("cat", "dog")
     assert not any(".DS_Store" in f or "Thumbs" in f or "desktop" in f for f in [*faults, *names])
 
 
 def test_strict_stops_at_the_first_fault(nasty):
     with pytest.raises(
-        DataError, match=r"Strict reading takes every file or none; .* and \d+ more"
+        DataError, match=r"Strict reading requires every file to be readable; .* and \d+ more"
     ):
         open_data(nasty, strict=True)
     open_data(nasty)
@@ -151,7 +151,7 @@ def test_val_is_cut_out_of_train(folder):
     assert sizes["train"] + sizes["val"] == 40
     assert 1 <= sizes["val"] <= 12
     assert sizes["test"] == 8
-    assert any("Cut out of train by content: val (about 10%)" in r for r in source.sheet.remarks)
+    assert any("Split off train by content: val (about 10%)" in r for r in source.sheet.remarks)
     assert source.sheet.faults[0].reason == "folder left out: not train, val or test"
 
 

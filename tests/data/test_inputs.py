@@ -216,7 +216,7 @@ def test_files_and_images_come_in_the_size_that_is_asked_for(tmp_path: Path) -> 
     assert x.shape == (4, 3, 8, 8)
     assert torch.equal(x[1], x[2])
     assert torch.equal(x[1], x[3])
-    with pytest.raises(DataError, match=r"one size; sample 1 has \(20, 50, 3\), those before it"):
+    with pytest.raises(DataError, match=r"one size; sample 1 has \(20, 50, 3\), earlier ones"):
         as_samples([Image.fromarray(BYTES[0]), large])
 
 
@@ -233,7 +233,7 @@ def test_gray_images_for_a_color_network(gray: Any) -> None:
 def test_color_images_for_a_gray_network(color: Any) -> None:
     x = values(as_samples(color, GRAY).samples)
     weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
-    # whole numbers are rounded to one of 255
+    # integers are rounded to one of 255
     torch.testing.assert_close(x, (FLOATS * weights).sum(1, keepdim=True), atol=1 / 255, rtol=0)
 
 
@@ -329,7 +329,7 @@ def test_whole_numbers_of_16_bits() -> None:
             r"\(B, C, H, W\); got one of \(10, 8, 8, 3\).*permute\(0, 3",
         ),
         (FLOATS[:, :, :4], r"takes samples of \(3, 8, 8\).*; got \(3, 4, 8\). Resize"),
-        (torch.rand(4, 8, 8), r"one alone is \(C, H, W\); .* by x\[:, None\]"),
+        (torch.rand(4, 8, 8), r"a single one is \(C, H, W\); .* with x\[:, None\]"),
         ((FLOATS, LABELS[:3]), "got 10 samples and 3 truths"),
         ((images(), LABELS[:3]), "got 10 samples and 3 truths"),
         ([], "needs samples; got none"),
@@ -340,7 +340,7 @@ def test_whole_numbers_of_16_bits() -> None:
         (["nothing.png"], r"got none. nothing.png was not used: cannot be read"),
         (Made(lambda i: {"picture": FLOATS[i]}), "calls its images image.*; this one has picture"),
         (Made(lambda i: 1 // 0), "number 0 fails .*ZeroDivisionError"),
-        (list(zip(FLOATS, [[1]] * 9 + [[1, 2]], strict=True)), "of one form for all"),
+        (list(zip(FLOATS, [[1]] * 9 + [[1, 2]], strict=True)), "all of one kind"),
     ],
 )
 def test_what_is_no_data_says_the_rule(data: Any, said: str) -> None:

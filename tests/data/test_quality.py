@@ -24,7 +24,7 @@ def _sheet() -> Sheet:
         found_sizes=((40, 60, 11), (20, 30, 1)),
         size_range=((20, 30), (40, 60)),
         faults=tuple(Fault(f"cat/{i}\udce9.png", "empty") for i in range(60)),
-        notes=(Note("several frames; the first is taken", ("cat/a.gif",)),),
+        notes=(Note("several frames; the first is used", ("cat/a.gif",)),),
         duplicates=(
             Copies("near", ("a", "b"), ("train", "train"), ("cat", "cat")),
             Copies("exact", ("c", "d"), ("train", "test"), ("cat", "dog\n")),
@@ -116,9 +116,9 @@ def test_places(tmp_path, monkeypatch):
 
 def test_places_that_are_not_there(tmp_path):
     (tmp_path / "images").mkdir()
-    with pytest.raises(DataError, match=r"There is nothing at .*imagse. Did you mean `images`"):
+    with pytest.raises(DataError, match=r"imagse does not exist. Did you mean `images`"):
         open_data(tmp_path / "imagse")
-    with pytest.raises(DataError, match=r"There is nothing at digit\. .*Or do you mean `digits`"):
+    with pytest.raises(DataError, match=r"digit does not exist\. .*Or do you mean `digits`"):
         open_data("digit")
     with pytest.raises(UsageError, match="Data is read from this machine"):
         open_data("https://example.org/data")
@@ -133,7 +133,7 @@ def test_places_that_are_not_there(tmp_path):
         ({"size": (0, 3)}, r"`size` is \(height, width\) in pixels"),
         ({"channels": 4}, r"`channels` is 1 .* got 4"),
         ({"resize_mode": "strech"}, "Did you mean `stretch`"),
-        ({"seed": -1}, "`seed` is a whole number from zero; got -1"),
+        ({"seed": -1}, "`seed` is an integer from zero; got -1"),
     ],
 )
 def test_wishes_that_cannot_be_met(options, message):

@@ -101,7 +101,7 @@ def test_three_samples_of_a_class_reach_every_part():
 
 @given(st.lists(st.binary(min_size=1, max_size=8), min_size=1, max_size=20), st.data())
 def test_any_bytes_are_a_name(raw, data):
-    """Names come back as the file system spells them, also what is no UTF-8."""
+    """Names come back as the file system spells them, also what is not UTF-8."""
     names = [r.decode("utf-8", "surrogateescape") for r in raw]
     kept = PathNames.of(names)
     assert list(kept) == names

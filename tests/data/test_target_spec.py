@@ -47,7 +47,7 @@ def test_indices_are_within_the_classes(kind):
 
 
 def test_what_does_not_fit():
-    with pytest.raises(UsageError, match=r"`clas` is no kind of target. Did you mean `class`"):
+    with pytest.raises(UsageError, match=r"`clas` is not a kind of target. Did you mean `class`"):
         TargetSpec(kind="clas")
     with pytest.raises(UsageError, match="Classes name the indices"):
         TargetSpec(kind="number", classes=("a",))

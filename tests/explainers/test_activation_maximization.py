@@ -161,7 +161,7 @@ def test_series() -> None:
     net = nn.Sequential(nn.Conv1d(2, 3, 5), nn.ReLU())
     found = maximize_activation(net, "0", 2, size=(40,), in_channels=2, config=QUICK)
     assert found.images.shape == (1, 2, 40)
-    assert "Made series" in page("Made", found.sections())
+    assert "Optimized series" in page("Made", found.sections())
     json.dumps(found.to_json(), allow_nan=False)
 
 
@@ -191,7 +191,7 @@ def test_wrong_use() -> None:
         maximize_activation(net, "", [], size=(24, 24), in_channels=3)
     with pytest.raises(UsageError, match="at least one step, one seed"):
         maximize_activation(net, "", 0, size=(24, 24), in_channels=3, config=AscentConfig(steps=0))
-    with pytest.raises(UsageError, match="`midle` is no reduction of a map"):
+    with pytest.raises(UsageError, match="`midle` is not a reduction of feature maps"):
         maximize_activation(
             net, "stage1", 0, size=(24, 24), in_channels=3, config=AscentConfig(where="midle")
         )

@@ -59,7 +59,7 @@ def test_series_and_drawing() -> None:
     nn.init.constant_(net[0].bias, 0.0)
     shown = sections(feature_maps(net, torch.rand(3, 9, 9)))
     html = page("Maps", shown)
-    assert "As the network sees it" in html
+    assert "Network input" in html
     assert "The first 64 are shown" in html
     assert "zero everywhere" in html
     json.dumps([f.to_json() for f in found], allow_nan=False)

@@ -15,7 +15,7 @@ from neocog.render.page import page
 
 
 class Functional(nn.Module):
-    """One whose convolutions are no modules."""
+    """One whose convolutions are not modules."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ def test_convolutions_that_are_functions_are_found_where_they_run() -> None:
     assert found[1].stride == (2, 2)
     with pytest.raises(ModelError, match=r"`Functional` has none as a module\. Give an example"):
         filters(net)
-    with pytest.raises(ModelError, match="in one pass over an example; the module fails"):
+    with pytest.raises(ModelError, match=r"by running the module on an example; .*fails"):
         filters(net, example=torch.rand(1, 5, 9, 9))
     with pytest.raises(ModelError, match=r"`Linear` has none\. Name"):
         filters(nn.Linear(2, 2), example=torch.rand(1, 2))

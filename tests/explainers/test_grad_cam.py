@@ -81,7 +81,7 @@ def test_a_function_of_the_answer() -> None:
     one, two = (grad_cam(net, x, layer="5", target=k) for k in (1, 2))
     torch.testing.assert_close(both.maps, one.maps - two.maps)
     assert both.targets == (None, None)
-    with pytest.raises(ShapeMismatch, match=r"one number an image, \(2,\); got \(2, 4\)"):
+    with pytest.raises(ShapeMismatch, match=r"one number per image, \(2,\); got \(2, 4\)"):
         grad_cam(net, x, layer="5", target=lambda out: out)
 
 
@@ -175,18 +175,18 @@ def test_resizing_is_linear_between_the_middles_of_cells() -> None:
 def test_what_cannot_be_explained_says_so() -> None:
     net, x = convnet(), drawn(2, 3, 8, 8)
     with pytest.raises(
-        UsageError, match=r"`gradcam` is no way of making a map. Did you mean `grad_cam`"
+        UsageError, match=r"`gradcam` is not an attribution method. Did you mean `grad_cam`"
     ):
         grad_cam(net, x, method="gradcam")
     with pytest.raises(ModelError, match="`layer4` is none"):
         grad_cam(net, x, layer="layer4")
     with pytest.raises(ModelError, match=r"still has rows and columns; that of `9` has the shape"):
         grad_cam(net, x, layer="9")
-    with pytest.raises(UsageError, match="a number from 0 to 3, one an output; got 4"):
+    with pytest.raises(UsageError, match="a number from 0 to 3, one per output; got 4"):
         grad_cam(net, x, target=4)
     with pytest.raises(UsageError, match="got 3 for 2"):
         grad_cam(net, x, target=[0, 1, 2])
-    with pytest.raises(UsageError, match="a whole number, or one an image"):
+    with pytest.raises(UsageError, match="an integer, or one per image"):
         grad_cam(net, x, target=1.5)  # type: ignore[arg-type]
     with pytest.raises(ShapeMismatch, match=r"Add the batch axis"):
         grad_cam(net, x[0, 0])
@@ -220,9 +220,9 @@ class Silent(Unused):
 
 def test_answers_without_a_way_back_say_so() -> None:
     x = drawn(1, 3, 8, 8)
-    with pytest.raises(ModelError, match="it is cut off on the way"):
+    with pytest.raises(ModelError, match="it is truncated on the way"):
         grad_cam(Detached(), x)
-    with pytest.raises(ModelError, match="no gradient of it reaches `beside`"):
+    with pytest.raises(ModelError, match="no gradient reaches `beside`"):
         grad_cam(Unused(), x, layer="beside")
     with pytest.raises(ModelError, match="`beside` did not run"):
         grad_cam(Silent(), x, layer="beside")

@@ -43,7 +43,7 @@ def test_G3_the_strongest_places_are_those_of_a_plain_search() -> None:
             assert float(out[found.index[u, j], u, row, column]) == pytest.approx(
                 float(found.scores[u, j]), abs=1e-5
             )
-        assert len(set(found.index[u].tolist())) == 5  # one a sample
+        assert len(set(found.index[u].tolist())) == 5  # one per sample
 
 
 def test_G3_what_is_cut_is_what_the_unit_sees_and_nothing_else() -> None:
@@ -172,7 +172,7 @@ def test_names_of_files_are_kept_and_all_is_plain() -> None:
 def test_wrong_use() -> None:
     samples = Samples.of(made(2))
     net = nn.Sequential(nn.Conv2d(1, 2, 3))
-    with pytest.raises(UsageError, match="one patch at least; got k=0"):
+    with pytest.raises(UsageError, match="at least one patch; got k=0"):
         top_patches(net, samples, "0", k=0)
     with pytest.raises(UsageError, match="has the units 0 to 1; got 5"):
         top_patches(net, samples, "0", units=[5])

@@ -208,4 +208,4 @@ def test_strict_stops_at_the_first(place: Path, capsys: pytest.CaptureFixture[st
         main(["data", str(place), "--strict"])
     err = capsys.readouterr().err
     assert left.value.code == 2
-    assert "Strict reading takes every file or none" in err
+    assert "Strict reading requires every file to be readable" in err

@@ -14,7 +14,7 @@ __all__ = ["bmp", "chunk", "encoded", "exif", "gif", "packed", "png", "smooth", 
 
 
 def packed(x: np.ndarray, bits: int, order: str = ">") -> bytes:
-    """Rows of whole numbers (H, N) as `bits` each, every row filled up to whole bytes."""
+    """Rows of integers (H, N) as `bits` each, every row filled up to whole bytes."""
     if bits in (8, 16, 32):
         return x.astype(f"{order}u{bits // 8}").tobytes()
     wide = (x[:, :, None].astype(np.uint32) >> np.arange(bits - 1, -1, -1)) & 1

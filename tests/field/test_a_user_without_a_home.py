@@ -87,5 +87,5 @@ def test_too_little_address_space_is_a_sentence():
         text=True,
     )
     assert done.returncode == 2, done.stderr
-    assert done.stderr.startswith("neocog: The machine, or what this process is allowed of it")
+    assert done.stderr.startswith("neocog: Out of memory, on the machine or within the limits")
     assert len(done.stderr.splitlines()) == 1

@@ -137,7 +137,7 @@ def test_what_is_far_below_white_is_said(x, tmp_path):
 def test_parts_that_are_scaled_otherwise_are_said():
     x = bytes_of().astype(np.uint8)
     said = as_pixels([x, x // 255], where="set").cautions
-    assert any("one of them may be scaled otherwise" in s for s in said)
+    assert any("one of them may be scaled differently" in s for s in said)
     assert as_pixels([x, x // 2], where="set").cautions == ()
 
 
@@ -237,7 +237,7 @@ def test_encrypted_and_oddly_packed_arrays_are_refused(tmp_path):
     place = tmp_path / "set.npz"
     with zipfile.ZipFile(place, "w", zipfile.ZIP_LZMA) as file:
         file.writestr("x.npy", bytes(1000))
-    with pytest.raises(DataError, match="packed in a way that numpy does not write"):
+    with pytest.raises(DataError, match="a compression that NumPy does not write"):
         open_data(place)
 
 

@@ -67,8 +67,8 @@ def test_text_order_is_found_and_its_names_mend_it(call, nets, twelve, tmp_path)
         said = call(verb, f"{nets}:texts", twelve, *SIZE, *more, "--json")
         found = json.loads(said.out)
         assert found["accuracy"] == pytest.approx(2 / 12)
-        (line,) = [n for n in found["notes"] if n.startswith("Another order")]
-        assert "an accuracy of 100.0 %, not 16.7 %: as texts sort, 0, 1, 10, 11, 2, 3" in line
+        (line,) = [n for n in found["notes"] if n.startswith("Another class order")]
+        assert "an accuracy of 100.0 %, not 16.7 %: as strings sort, 0, 1, 10, 11, 2, 3" in line
         assert "--classes FILE" in line
         assert any("only numbers, matched by value: output 11 is class `11`" in n
                    for n in found["notes"])  # fmt: skip
@@ -82,20 +82,20 @@ def test_text_order_is_found_and_its_names_mend_it(call, nets, twelve, tmp_path)
 
 def test_it_is_shown_on_the_terminal(call, nets, twelve) -> None:
     said = call("evaluate", f"{nets}:texts", twelve, *SIZE)
-    assert "Another order of the classes would give" in " ".join(said.out.split())
+    assert "Another class order would give" in " ".join(said.out.split())
 
 
 def test_any_other_order_is_found(call, nets, twelve) -> None:
     found = json.loads(call("evaluate", f"{nets}:circles", twelve, *SIZE, "--json").out)
     assert found["accuracy"] == 0
-    (line,) = [n for n in found["notes"] if n.startswith("Another order")]
-    assert "100.0 %, not 0.0 %: the one that fits best, 5, 6, 7, 8, 9, 10, 11, 0, 1" in line
+    (line,) = [n for n in found["notes"] if n.startswith("Another class order")]
+    assert "100.0 %, not 0.0 %: the best fit, 5, 6, 7, 8, 9, 10, 11, 0, 1" in line
 
 
 def test_the_right_order_is_not_spoken_of(call, nets, twelve) -> None:
     found = json.loads(call("evaluate", f"{nets}:values", twelve, *SIZE, "--json").out)
     assert found["accuracy"] == 1
-    assert not any(n.startswith("Another order") for n in found["notes"])
+    assert not any(n.startswith("Another class order") for n in found["notes"])
 
 
 def test_names_that_were_given_in_a_wrong_order(twelve: Path) -> None:
@@ -129,13 +129,13 @@ def test_case_and_spelling_of_names_do_not_matter(tmp_path: Path) -> None:
     names = ["AB_CD", "Café", "ef"]
     found = neocog.evaluate(Reads([0, 1, 2]), place, classes=names, **TOLD)
     assert found.accuracy == 1
-    assert any("taken for each other" in n and "`ab cd` for `AB_CD`" in n for n in found.notes)
+    assert any("are matched" in n and "`ab cd` for `AB_CD`" in n for n in found.notes)
     some = neocog.evaluate(Reads([0, 1, 2]), place, classes=["AB_CD", "Café", "eff"], **TOLD)
     assert (some.n, some.accuracy) == (2 * found.n // 3, 1)
-    assert any("are none of the model's (`ef`)" in n for n in some.notes)
-    with pytest.raises(DataError, match=r"`ab cd` is not\. The model knows `x`"):
+    assert any("are not classes of the model (`ef`)" in n for n in some.notes)
+    with pytest.raises(DataError, match=r"`ab cd` is not\. The model has `x`"):
         neocog.evaluate(Reads([0, 1, 2]), place, classes=["x", "y", "z"], **TOLD)
-    with pytest.raises(DataError, match=r"Two classes of `x` are one of the model's"):
+    with pytest.raises(DataError, match=r"Two classes of `x` match one class of the model"):
         match(("cat", "dog"), ("Cat", "cat"), "x", named=True)
     with pytest.raises(DataError, match="`CAT` is not"):  # two are as near
         match(("Cat", "cat"), ("CAT",), "x", named=True)
@@ -148,7 +148,7 @@ def test_a_module_in_python_and_a_fix_are_told_too(twelve: Path, tmp_path: Path)
     for data in (twelve, (x, y), (x, torch.from_numpy(y))):
         found = neocog.audit(Reads(TEXTS), data, asked).audit
         assert found.accuracy == pytest.approx(2 / 12)
-        assert sum("100.0 %, not 16.7 %: as texts sort" in n for n in found.notes) == 1
+        assert sum("100.0 %, not 16.7 %: as strings sort" in n for n in found.notes) == 1
 
 
 def test_a_fix_says_it(twelve: Path, tmp_path: Path) -> None:

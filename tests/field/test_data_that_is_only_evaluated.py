@@ -101,7 +101,7 @@ def test_what_it_learned_from_is_measured_on_what_was_held_out(run, tmp_path, ca
     assert n_of(capsys, model, away)[0] == held
     everything, said = n_of(capsys, model, f"{folder}:all")
     assert everything == 120
-    assert "of these 120 samples were trained on: figures on them are optimistic." in said
+    assert "of these 120 samples: figures on them are optimistic." in said
 
 
 def test_some_images_of_a_training_among_others_are_said(run, tmp_path, capsys) -> None:
@@ -111,7 +111,7 @@ def test_some_images_of_a_training_among_others_are_said(run, tmp_path, capsys) 
         shutil.copy(path, other / "a" / f"old-{path.name}")
     n, said = n_of(capsys, model, other)
     assert n == 90
-    assert "of these 90 samples were trained on" in said
+    assert "of these 90 samples: figures on them are optimistic." in said
 
 
 def test_two_models_are_compared_on_what_one_of_them_held_out(run, tmp_path, capsys) -> None:

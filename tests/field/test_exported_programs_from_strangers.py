@@ -77,7 +77,9 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_operator_that_is_none_of_a_network_is_refused(good, tmp_path, name) -> None:
     called = f"torch.ops.{name}"
     edit = program(lambda p: p["graph_module"]["graph"]["nodes"][0].update(target=called))
-    with pytest.raises(UnsafeWeights, match=rf"calls `{re.escape(called)}`, which is no operator"):
+    with pytest.raises(
+        UnsafeWeights, match=rf"calls `{re.escape(called)}`, which is not an operator"
+    ):
         load_exported(tampered(good, tmp_path / "bad.pt2", edit))
 
 

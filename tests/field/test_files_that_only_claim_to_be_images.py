@@ -44,7 +44,7 @@ CLAIMS = {
     "camera raw": b"II*\0\x10\0\0\0CR\2\0" + bytes(40),
     "icon": b"\0\0\1\0\1\0" + bytes(40),
     "SVG": b'<?xml version="1.0"?>\n<!-- made by hand -->\n<svg xmlns="x"></svg>',
-    "page of the web": b"\n<!DOCTYPE html><html>not found</html>",
+    "a web page": b"\n<!DOCTYPE html><html>not found</html>",
     "Git LFS": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
     "NumPy": b"\x93NUMPY\1\0" + bytes(40),
     "archive": b"PK\3\4" + bytes(40),

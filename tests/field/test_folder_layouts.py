@@ -55,7 +55,7 @@ def test_folders_too_many_are_gone_through(make, above):
     source = open_data(root)
     assert source.classes == ("cat", "dog", "owl")
     assert sum(_n(source).values()) == 12
-    assert f"Taken from `{above}`" in _said(source)
+    assert f"Read from `{above}`" in _said(source)
 
 
 def test_folders_without_images_beside_the_one_are_named(make):
@@ -228,7 +228,7 @@ def test_forms_of_one_name_are_one_class(make, one, other, name, splits):
 def test_an_alphabet_keeps_its_capitals(make):
     source = open_data(make("a", "A", "b", "B", "c", "C"))
     assert source.classes == ("A", "B", "C", "a", "b", "c")
-    assert "Capital and small letters are classes of their own" in _said(source)
+    assert "Names that differ in case are separate classes" in _said(source)
 
 
 @pytest.mark.parametrize(

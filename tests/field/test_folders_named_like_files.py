@@ -1,4 +1,5 @@
-"""A run folder may be called what it likes; another folder is no file of that kind, and said so."""
+"""A run folder may be called what it likes; another folder is not a file of that kind, and said
+so."""
 
 import json
 import shutil

@@ -109,7 +109,7 @@ def test_pictures_of_a_phone(call, phone: Path, tmp_path: Path) -> None:
     said = " ".join(plain["notes"])
     assert "Measured on all 21 samples" in said
     assert "1 file cannot be used and was left out" in said
-    assert "has no labels, so there is nothing to compare predictions with: no accuracy" in said
+    assert "has no labels, so there is no accuracy" in said
     status, out, err = call("predict", NET, phone, *TOLD, "--json")
     assert status == 0, err
     assert sum(json.loads(line)["error"] is None for line in out.splitlines()) == 21
@@ -145,7 +145,7 @@ def test_three_images(call, tmp_path: Path) -> None:
     assert json.loads(call("audit", NET, place / "0.png", *TOLD, *NARROW, "--json")[1])["n"] == 1
     status, _, err = call("fix", NET, place, *TOLD, "--finetune", "0", "--out", tmp_path / "f")
     assert status == 2
-    assert "needs 4 images or more" in err
+    assert "needs at least 4 images" in err
 
 
 @pytest.mark.parametrize("verb", ["evaluate", "train"])
@@ -154,10 +154,10 @@ def test_what_needs_labels_says_what_to_do(call, phone: Path, tmp_path: Path, ve
     status, out, err = call(verb, *words)
     assert (status, out) == (2, "")
     if verb == "evaluate":
-        assert "Put the images of each class into a folder of its name" in err
+        assert "Put the images of each class into a folder with its name" in err
         assert "`neocog predict` and `neocog audit` need no labels" in err
     else:
-        assert "Understood are CLASS/image, {train,val,test}/CLASS/image" in err
+        assert "Supported layouts are CLASS/image, {train,val,test}/CLASS/image" in err
 
 
 def test_images_that_are_named_after_their_class_are_told_how_to_be_sorted(call, tmp_path) -> None:
@@ -204,7 +204,7 @@ def test_a_network_of_a_thousand_classes_without_names(call, flowers: Path) -> N
     assert status == 2
     assert "has 1000 outputs and" in err
     assert "Name the outputs with --classes FILE" in err
-    assert "--output takes another" in err
+    assert "--output selects" in err
 
 
 def test_a_network_that_knows_one_of_three_classes(call, flowers: Path, tmp_path: Path) -> None:
@@ -217,8 +217,8 @@ def test_a_network_that_knows_one_of_three_classes(call, flowers: Path, tmp_path
     assert plain["shift"]["crop"]["both_correct"] is None
     said = " ".join(plain["notes"])
     assert "2 of the 3 classes of" in said
-    assert "(`daisy`, `rose`): accuracy is of the others alone (`tulip`)" in said
-    assert "Accuracy is of 8 of these 24 samples" in said
+    assert "(`daisy`, `rose`): accuracy covers only the others (`tulip`)" in said
+    assert "Accuracy covers the 8 of 24 samples" in said
     status, out, err = call("evaluate", NET, flowers, *told, "--json")
     assert status == 0, err
     scored = json.loads(out)
@@ -229,7 +229,7 @@ def test_a_network_that_knows_one_of_three_classes(call, flowers: Path, tmp_path
     assert "None of the 3 classes of" in " ".join(plain["notes"])
     status, _, err = call("evaluate", NET, flowers, *told)
     assert status == 2
-    assert "must be one of the model's, and `daisy` is not" in err
+    assert "must be a class of the model, and `daisy` is not" in err
 
 
 def test_a_network_of_two_answers_and_data_of_the_other(call, tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_a_network_of_two_answers_and_data_of_the_other(call, tmp_path: Path) ->
     np.savez(file, x=x, y=np.arange(40) % 10)
     status, _, err = call("evaluate", net, file, *TOLD)
     assert status == 2
-    assert "--output takes another" in err
+    assert "--output selects" in err
     status, out, err = call("evaluate", net, file, *TOLD, "--output", "1", "--json")
     assert status == 0, err
     assert json.loads(out)["n"] == 40
@@ -252,7 +252,7 @@ def test_labels_of_arrays_are_numbers_of_outputs_that_have_names(call, tmp_path:
     told = (*TOLD, "--classes", names(tmp_path, *"abcdefghij"), "--output", "1")
     status, out, err = call("evaluate", f"{__name__}:two", tmp_path / "ten.npz", *told, "--json")
     assert status == 0, err
-    assert "numbers, taken as those of the model's outputs: 0 is `a`" in out
+    assert "numbers, used as indices of the model's outputs: 0 is `a`" in out
     status, _, err = call("evaluate", f"{__name__}:two", "digits", *told)
     assert status == 2
-    assert "must be one of the model's, and `0` is not" in err
+    assert "must be a class of the model, and `0` is not" in err

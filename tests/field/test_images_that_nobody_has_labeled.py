@@ -62,7 +62,7 @@ def test_all_but_accuracy(flat: Path, tmp_path: Path) -> None:
     assert plain["compared"][0]["difference"] == 0
     assert plain["compared"][0]["accuracy_difference"] is None
     said = " ".join(found.audit.notes)
-    assert "nothing to compare predictions with: no accuracy" in said
+    assert "has no labels, so there is no accuracy" in said
     assert "Of these 12 samples 8 were audited" in said
     assert found.audit.lie  # of group norm, however the pixels lie in memory
     assert "accuracy" not in found.headline
@@ -73,12 +73,12 @@ def test_all_but_accuracy(flat: Path, tmp_path: Path) -> None:
 def test_strict(flat: Path, tmp_path: Path) -> None:
     (flat / "broken.png").write_bytes(b"\x89PNG broken")
     with pytest.raises(
-        DataError, match=r"takes every file or none; broken.png is no image.*, and 1 more"
+        DataError, match=r"every file to be readable; broken.png is not an image.*, and 1 more"
     ):
         audit(opened(tmp_path), flat, ASKED, strict=True)
     for file in flat.glob("[0-9]*.png"):
         file.unlink()
-    with pytest.raises(DataError, match=r"holds images that open; none in .* can be used"):
+    with pytest.raises(DataError, match=r"must contain readable images; none in .* can be used"):
         audit(opened(tmp_path), flat, ASKED)
 
 

@@ -39,18 +39,20 @@ def test_white_icons_on_transparent_ground_are_said(kind, tmp_path):
     black = [encoded(icon((0, 0, 0), kind)) for _ in range(12)]
     sheet = open_data(saved(tmp_path / "a", white=white + nearly, black=black)).sheet
     notes = {n.reason: n.paths for n in sheet.notes}
-    (pale,) = [paths for reason, paths in notes.items() if "nothing is left to see" in reason]
+    (pale,) = [paths for reason, paths in notes.items() if "blank over white" in reason]
     assert {p.split("/")[0] for p in pale} == {"white"}
     assert len(pale) == 12
-    assert len(notes["transparency, laid over white"]) == 24
-    assert any(r.startswith("12 of 24 transparent images are of one color") for r in sheet.warnings)
+    assert len(notes["transparency, flattened onto white"]) == 24
+    assert any(
+        r.startswith("12 of 24 transparent images are blank over white") for r in sheet.warnings
+    )
 
 
 def test_images_without_transparency_are_no_icons(tmp_path):
     flat = [png(np.full((32, 32), v), color=0) for v in range(12)]
     black = [encoded(icon((0, 0, 0))) for _ in range(12)]
     sheet = open_data(saved(tmp_path / "a", flat=flat, black=black)).sheet
-    assert not any("nothing is left" in n.reason for n in sheet.notes)
+    assert not any("blank over white" in n.reason for n in sheet.notes)
 
 
 @pytest.mark.parametrize(("bits", "top"), [(8, 15), (16, 4095), (16, 255)])
@@ -80,7 +82,7 @@ def test_every_verb_says_it(tmp_path, capsys, monkeypatch):
             main(ask)
         out, err = capsys.readouterr()
         assert left.value.code == 0, err
-        assert "10 of 20 transparent images are of one color" in out + err
+        assert "10 of 20 transparent images are blank over white" in out + err
     for one in ("white", "black"):
         words = ["predict", str(tmp_path / "run"), f"{place}/{one}/0.png"]
         for ask in (words, [*words, "--json"]):
@@ -88,5 +90,5 @@ def test_every_verb_says_it(tmp_path, capsys, monkeypatch):
                 main(ask)
             out, err = capsys.readouterr()
             assert left.value.code == 0, err
-            assert ("nothing is left to see" in err) == (one == "white")
-            assert "nothing is left" not in out
+            assert ("blank over white" in err) == (one == "white")
+            assert "blank over white" not in out

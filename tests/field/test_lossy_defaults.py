@@ -64,7 +64,7 @@ def test_what_the_crop_takes_is_counted_and_padding_keeps_it(tmp_path):
     assert sheet.kept.area_min == pytest.approx(0.25)
     assert len(sheet.warnings) == 1
     assert "16 of 24 images lose more than a fifth" in sheet.warnings[0]
-    assert "`--resize-mode pad` keeps all" in sheet.warnings[0]
+    assert "`--resize-mode pad` keeps the whole" in sheet.warnings[0]
     padded = open_data(root, resize_mode="pad").sheet
     assert padded.kept is not None
     assert padded.kept.area_min == 1
@@ -79,7 +79,7 @@ def test_icons_beside_photos(tmp_path):
     assert sheet.kept.shrunk == 6
     assert any("6 of 12 images shrink to less than half their scale" in w for w in sheet.warnings)
     text = sheet.exhibits()[0].text
-    assert "6 of 12 images are more than doubled" in text
+    assert "6 of 12 images are enlarged more than twofold" in text
     assert all(w in text for w in sheet.warnings)
 
 

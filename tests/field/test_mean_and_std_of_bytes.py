@@ -59,7 +59,7 @@ def test_usual_statistics_are_taken(mean, std) -> None:
 
 @pytest.mark.parametrize(("mean", "std", "words"), [
     ((124.0,), (1.0,), "1/255"), ((0.5,), (1.5,), "1.5/255"), ((1e6,), (1.0,), "divide by"),
-    ((float("nan"),), (1.0,), "no finite"), ((0.5,), (float("inf"),), "no finite"),
+    ((float("nan"),), (1.0,), "not a finite"), ((0.5,), (float("inf"),), "not a finite"),
 ])  # fmt: skip
 def test_a_model_in_python_is_held_to_the_same(mean, std, words) -> None:
     signal = InputSpec(channels=1, size=(4, 4), mean=mean, std=std)
@@ -73,7 +73,7 @@ def test_a_file_that_says_it_of_itself_is_refused(tmp_path: Path) -> None:
     signal = {"channels": 1, "size": [2, 2], "mean": [33.3], "std": [78.6], "fit": "crop"}
     texts = {SPEC_FILE: json.dumps({"task": "classify", "classes": list("abcd"), "input": signal})}
     save_exported(nn.Flatten(), tmp_path / "x.pt2", torch.rand(2, 1, 2, 2), texts=texts)
-    with pytest.raises(ModelError, match=r"says of itself .* 33\.3/255 = 0\.131"):
+    with pytest.raises(ModelError, match=r"states that its .* 33\.3/255 = 0\.131"):
         load(tmp_path / "x.pt2")
     assert load(tmp_path / "x.pt2", mean=(0.13,), std=(0.31,)).spec.input.std == (0.31,)
 
@@ -107,7 +107,7 @@ def test_what_timm_gives_is_checked_too(monkeypatch) -> None:
     room.list_models = lambda: ["small"]
     room.create_model = lambda name, *, pretrained, **more: net
     monkeypatch.setitem(sys.modules, "timm", room)
-    with pytest.raises(ModelError, match=r"`timm:small` says of itself"):
+    with pytest.raises(ModelError, match=r"`timm:small` states that its"):
         load("timm:small")
     with pytest.raises(UsageError, match=r"58\.4/255 = 0\.229"):
         load("timm:small", mean=(0.4,))

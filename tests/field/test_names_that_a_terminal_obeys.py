@@ -185,7 +185,7 @@ def test_a_null_byte_or_half_a_letter_is_a_sentence(word, capsys):
     for words in ([word], ["train", word], ["predict", "x", word], ["train", "digits", word]):
         status, text = said(capsys, *words)
         assert status == 2
-        assert "A word on the command line must be text" in text
+        assert "Arguments of a command must be text" in text
 
 
 def test_a_warning_is_one_line(capsys):

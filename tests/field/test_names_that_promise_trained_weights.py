@@ -71,7 +71,7 @@ def get_model(name, *, weights, num_classes=10):
 
 @pytest.fixture(params=["timm", "torchvision"])
 def library(request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An installed library, below a folder that is no current one."""
+    """An installed library, below a folder that is not a current one."""
     site = tmp_path / "site"
     (site / "torchvision").mkdir(parents=True)
     (site / "timm.py").write_text(TIMM)
@@ -147,7 +147,7 @@ def test_weights_that_cannot_be_fetched_are_refused_with_what_to_do(library: str
 
 
 def test_a_name_without_trained_weights_is_refused(library: str) -> None:
-    with pytest.raises(ModelError, match=rf"{library} has none for `bare`\. Give your own"):
+    with pytest.raises(ModelError, match=rf"{library} has none for `bare`\. Use your own"):
         neocog.load(f"{library}:bare")
     opened(f"{library}:bare", init="none", size=(3, 28, 28))
 
@@ -186,11 +186,11 @@ def test_a_count_needs_no_weights(library: str, call) -> None:
     found = json.loads(said.out)
     assert found["params"] == 23530
     assert found["size"] == [3, 28, 28]
-    assert "The weights are random: no figure here depends on them." in found["notes"]
+    assert "The weights are random; no figure here depends on them." in found["notes"]
 
 
 def test_init_is_of_a_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match=r"initializes its own weights\. Leave --init out"):
+    with pytest.raises(UsageError, match=r"sets its own weights\. Leave --init out"):
         neocog.load("torch.nn:Flatten", init="none", size=(1, 2, 2))
     with pytest.raises(UsageError, match=r"Leave --init out"):
         neocog.load("x.pt2", init="none")
@@ -257,6 +257,6 @@ def test_a_factory_may_stand_in_the_current_folder(
     (tmp_path / "nets_of_mine.py").write_text(
         "from torch import nn\ndef make(): return nn.Sequential(nn.Flatten(), nn.Linear(4, 2))"
     )
-    with pytest.warns(UserWarning, match="it has those of its factory"):
+    with pytest.warns(UserWarning, match="it keeps those of its factory"):
         model = neocog.load("nets_of_mine:make", size=(1, 2, 2), mean=[0], std=[1])
     assert isinstance(model.module.network, nn.Sequential)

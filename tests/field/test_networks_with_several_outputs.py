@@ -91,7 +91,7 @@ def test_the_prediction_is_found_and_named(form: str) -> None:
     model = load(Several(form), **TOLD)
     assert model.spec.output.name == name
     assert torch.equal(model.module(x), load(Several("alone"), **TOLD).module(x))
-    said = [n for n in model.card["notes"] if "is taken as its output" in n]
+    said = [n for n in model.card["notes"] if "is used as its output" in n]
     assert len(said) == (form != "one")
     assert all(f"`{name}` (2, 10) is taken" in n and "--output" in n for n in said)
 
@@ -142,7 +142,7 @@ def test_the_command_line_names_it(call, nets, seven) -> None:  # noqa: F811
         said = call("evaluate", f"{nets}:pair", "digits", *SIZE, "--json")
         other = call("evaluate", f"{nets}:pair", "digits", *SIZE, "--json", "--output", "1")
         wrong = call("predict", f"{nets}:pair", seven, *SIZE, "--output", "aux")
-    line = "The network returns 2 tensors; `0` (2, 10) is taken as its output, and not `1` (2, 10)"
+    line = "The network returns 2 tensors; `0` (2, 10) is used as its output, not `1` (2, 10)"
     assert line in said.err
     assert any(line in n for n in json.loads(said.out)["notes"])
     assert "is taken" not in other.err
@@ -156,10 +156,10 @@ def test_verbs_take_modules_of_several_outputs(form: str, tmp_path: Path) -> Non
     net, x = Several(form), torch.rand(3, 1, 28, 28)
     asked = neocog.AuditConfig(n=3, rotation=False, scale=False, elastic=False)
     found = neocog.audit(net, (x, torch.zeros(3)), asked).audit
-    assert any("is taken as its output" in n for n in found.notes)
+    assert any("is used as its output" in n for n in found.notes)
     assert found.accuracy is not None
     shown = neocog.explain(net, x, sanity_checks=False, n=1)
-    assert any("is taken as its output" in n for n in shown.notes)
+    assert any("is used as its output" in n for n in shown.notes)
     assert neocog.summary(net, size=(1, 28, 28)).cost.macs > 0
 
 

@@ -447,7 +447,7 @@ def test_a_pixel_above_the_maximum_is_named():
     for white in (0, 65536, 10**9):
         with pytest.raises(DataError, match="maximum value of a PNM is 1 to 65535"):
             decode(b"P5 4 4 %d\n" % white + bytes(64))
-    with pytest.raises(DataError, match="no whole number"):
+    with pytest.raises(DataError, match="no integer"):
         decode(b"P2 4 4 255\n" + b"-3 " * 16)
     with pytest.raises(DataError, match="cut off: 15 of 16 bytes"):
         decode(b"P5 4 4 255\n" + bytes(15))
@@ -499,7 +499,7 @@ def test_a_palette_of_grays_upside_down_is_heeded():
 
 @pytest.mark.parametrize("top_down", [False, True])
 def test_bmp_of_24_and_32_bits(top_down):
-    """The fourth byte is no opacity unless a mask says so."""
+    """The fourth byte is not an opacity unless a mask says so."""
     x = numbers(8, 4).astype(np.uint8)
     flipped = x if top_down else x[::-1]
     size = (-SIZE[0] if top_down else SIZE[0], SIZE[1])
@@ -646,7 +646,7 @@ def test_jpeg_of_ink_is_inverted_where_adobe_says_so():
     unmarked = marked.replace(b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0", b"")
     expected = (1 - ink[0, 0, :3] / 255) * (1 - ink[0, 0, 3] / 255) * 255
     assert np.abs(decode(marked)[0, 0] - expected).max() < 4
-    with pytest.raises(DataError, match="does not say whether 0 is no ink or all"):
+    with pytest.raises(DataError, match="does not say whether 0 means no ink or full ink"):
         decode(unmarked)
     assert pixel_format.CMYK in head(marked).marks
 

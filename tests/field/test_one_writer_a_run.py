@@ -36,7 +36,7 @@ def _contend(run: Path, log: Path, way: str) -> None:
                 holds.append(f"{begun} {time.monotonic()}\n")
         except RunError as e:
             refused.add(str(e).partition(",")[0])
-    assert refused <= {"One process at a time writes a run"}
+    assert refused <= {"Only one process can write to a run"}
     log.write_text("".join(holds))
 
 
@@ -126,7 +126,7 @@ def test_where_folders_cannot_be_locked_a_file_is_and_stays(
         assert not two.take()
         one.release()
         assert (tmp_path / ".lock").exists()
-    with claimed(tmp_path) as claim:  # the file is no content
+    with claimed(tmp_path) as claim:  # the file is not a content
         assert not claim.replaces
 
 

@@ -69,7 +69,7 @@ def test_threads_are_as_before_afterwards() -> None:
 def test_threads_that_cannot_be_had_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not [n for n in _where("", "", 2)[1] if "no more than" in n]
     monkeypatch.setenv("OMP_THREAD_LIMIT", "1")
-    assert [n for n in _where("", "", 2)[1] if "no more than 1 can be had here" in n]
+    assert [n for n in _where("", "", 2)[1] if "only 1 are available" in n]
     monkeypatch.setenv("OMP_THREAD_LIMIT", "none")
     monkeypatch.setattr("torch.set_num_threads", lambda number: None)  # a build without OpenMP
     number = torch.get_num_threads()
@@ -96,7 +96,7 @@ def test_what_computes_is_noted_and_what_changed_is_said() -> None:
     assert here.processor
     recipe, notes = _where("1.0", here.processor)
     assert len(notes) == 1
-    assert f"with PyTorch 1.0, and here is {torch.__version__}" in notes[0]
+    assert f"used PyTorch 1.0, this machine has {torch.__version__}" in notes[0]
     assert recipe.provenance.torch == f"1.0, then {torch.__version__}"
     again, notes = _where(recipe.provenance.torch, here.processor)
     assert not notes
@@ -105,7 +105,7 @@ def test_what_computes_is_noted_and_what_changed_is_said() -> None:
     assert "a processor abacus" in notes[0]
     assert recipe.provenance == here
     _, notes = _where(here.torch, here.processor, 1000)
-    assert "1000 threads, as the recipe says" in notes[0]
+    assert "1000 threads, as in the recipe" in notes[0]
 
 
 def _status(*words: str) -> int:

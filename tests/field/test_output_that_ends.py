@@ -1,4 +1,4 @@
-"""Who reads the output may leave, the output may be closed or full: that is no missed bound."""
+"""Who reads the output may leave, the output may be closed or full: that is not a missed bound."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from neocog.store.exported import save_exported
 TOLD = {"size": (1, 28, 28), "mean": (0.13,), "std": (0.31,)}
 SIZE = ["--size", "1,28,28", "--mean", "0.13", "--std", "0.31"]
 LAST = {"probabilities": nn.Softmax, "log_probabilities": nn.LogSoftmax, "sigmoid": nn.Sigmoid}
-SAID = r"The outputs of the network are .*, and taken as they are"
+SAID = r"The outputs of the network are .*, and are used as they are"
 
 pytestmark = pytest.mark.filterwarnings("ignore:No weights", f"ignore:{SAID}")
 
@@ -68,7 +68,7 @@ def test_the_figures_are_those_of_the_logits(kind: str) -> None:
     # Float32 keeps seven digits of a probability; the mean of its logarithm as many.
     assert found.loss == pytest.approx(plain.loss, rel=1e-5)
     assert found.ece == pytest.approx(plain.ece, rel=1e-5)
-    assert sum("taken as they are" in n for n in found.notes) == 1
+    assert sum("used as they are" in n for n in found.notes) == 1
 
 
 def test_a_sigmoid_is_one_class_against_the_rest() -> None:
@@ -105,10 +105,10 @@ def test_it_is_said_in_one_line(call, nets, kind: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         said = call("evaluate", f"{nets}:{kind}", "digits", *SIZE, "--json")
-    lines = [line for line in said.err.splitlines() if "taken as they are" in line]
+    lines = [line for line in said.err.splitlines() if "used as they are" in line]
     assert len(lines) == 1
     assert lines[0].startswith("note     The outputs of the network are ")
-    assert sum("taken as they are" in n for n in json.loads(said.out)["notes"]) == 1
+    assert sum("used as they are" in n for n in json.loads(said.out)["notes"]) == 1
 
 
 @pytest.mark.parametrize("kind", ["logits", *LAST])
@@ -216,7 +216,7 @@ def test_audit_explain_and_explore_take_them_too(kind: str, tmp_path: Path) -> N
     asked = neocog.AuditConfig(n=3, rotation=False, scale=False, elastic=False)
     found = neocog.audit(net, (x, p.indices), asked).audit
     assert found.accuracy == 1
-    assert any("taken as they are" in n for n in found.notes)
+    assert any("used as they are" in n for n in found.notes)
     assert found.layers[0].name == "conv"
     shown = neocog.explain(net, x, sanity_checks=False)
     assert [row["probability"] for row in shown.figures["images"]] == pytest.approx(

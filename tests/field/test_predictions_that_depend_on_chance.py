@@ -1,4 +1,4 @@
-"""Networks whose prediction is no function of the image: chance, the batch, what came before."""
+"""Networks whose prediction is not a function of the image: chance, the batch, what came before."""
 
 import json
 import random
@@ -105,8 +105,8 @@ CHANCE = {
     "python": (lambda: Does(lambda x: x * (1 + random.random())), r"from Python's generator"),
     "numpy": (lambda: Does(lambda x: x + np.random.rand()), r"from NumPy's generator"),  # noqa: NPY002
     "own": (OwnGenerator, r"layer `2` \(OwnGenerator\) draws random numbers"),
-    "calls": (Counts, r"layer `2` \(Counts\) has a generator of its own or keeps something"),
-    "average": (Averages, r"layer `2` \(Averages\) .* keeps something from call to call"),
+    "calls": (Counts, r"layer `2` \(Counts\) has its own random generator or keeps state"),
+    "average": (Averages, r"layer `2` \(Averages\) .* keeps state between calls"),
 }
 
 COMPANY = {
@@ -120,14 +120,14 @@ COMPANY = {
     ),
     "by hand": (lambda: Does(lambda x: x - x.mean(0)), r"computes `mean` over the samples"),
     "largest": (lambda: Does(lambda x: x / x.max()), r"alone and in a batch .* `2` \(Does\)"),
-    "whole": (lambda: Does(lambda x: x / x.std()), r"it begins in layer `2` \(Does\)"),
+    "whole": (lambda: Does(lambda x: x / x.std()), r"it starts in layer `2` \(Does\)"),
     "softmax": (lambda: Does(lambda x: x.softmax(0)), r"computes `softmax` over the samples"),
-    "order": (lambda: Does(lambda x: x.cumsum(0)), r"at another place .* computes `cumsum`"),
+    "order": (lambda: Does(lambda x: x.cumsum(0)), r"at another position .* computes `cumsum`"),
     "place": (
         lambda: Does(lambda x: x + torch.arange(len(x)).view(-1, 1, 1, 1)),
-        r"at another place of the batch",
+        r"at another position in the batch",
     ),
-    "seeded": (lambda: Does(_seeded), r"at another place of the batch .* draws random numbers"),
+    "seeded": (lambda: Does(_seeded), r"at another position in the batch .* draws random numbers"),
     "alone": (lambda: Does(lambda x: x * (1 + (len(x) == 1))), r"alone and in a batch"),
 }
 
@@ -332,7 +332,7 @@ def test_series_and_what_attends_to_other_samples() -> None:
 
     with pytest.raises(ModelError, match=r"`Series` it is not: .* draws random numbers"):
         neocog.audit(Series(), torch.rand(4, 1, 32))
-    with pytest.raises(ModelError, match=r"alone and in a batch .* it begins in the network itsel"):
+    with pytest.raises(ModelError, match=r"alone and in a batch .* it starts in the network itsel"):
         neocog.audit(Attends(), torch.rand(4, 1, 28, 28))
 
 
@@ -366,8 +366,8 @@ def test_a_module_at_hand_is_left_as_it_was(dtype: torch.dtype) -> None:
         (Does(lambda x: F.dropout(x, 0.2)), r"follow eval\(\)"),
         (Does(_seeded), r"follow eval\(\)"),
         (nn.BatchNorm2d(4, track_running_stats=False), "running statistics"),
-        (Counts(), "Keep nothing from call to call"),
-        (Does(lambda x: x / x.max()), "each sample without the others"),
+        (Counts(), "Keep no state between calls"),
+        (Does(lambda x: x / x.max()), "each sample independently"),
     ],
 )
 def test_what_to_do_is_said_of_the_cause_at_hand(layer: nn.Module, advice: str) -> None:

@@ -202,7 +202,7 @@ def test_weights_that_it_was_started_from_changed_under_it(
     change(started.parent / "first" / "model.safetensors")
     events = lambda e: notes.extend(e.notes) if isinstance(e, Started) else None  # noqa: E731
     resume(started, progress=events)
-    assert [n for n in notes if word in n and "recipe alone does not make it again" in n]
+    assert [n for n in notes if word in n and "recipe no longer reproduces it" in n]
     with pytest.raises(NeocogError, match=r"has changed since|does not exist"):
         train(None, recipe=started / "recipe.toml", out=started.parent / "again")
 
@@ -254,7 +254,7 @@ def test_samples_that_changed_under_it_are_refused(
             (own / "dark").rename(own / "black")
         case "painted":
             Image.fromarray(np.full((16, 16), 7, np.uint8)).save(own / "dark" / "03.png")
-    with pytest.raises(RunError, match=r"with its original samples; .* has changed"):
+    with pytest.raises(RunError, match=r"needs its original samples; .* has changed"):
         resume(run)
 
 

@@ -195,7 +195,7 @@ def test_a_stopped_replacement_outlives_what_it_replaces(tmp_path: Path) -> None
     with claimed(run, overwrite=True) as claim:
         write(claim.begin(Recipe()), 2)
     shutil.rmtree(run)
-    with pytest.raises(RunError, match=r"was stopped\. Take that up with `neocog train --resume"):
+    with pytest.raises(RunError, match=r"was stopped\. Continue that with `neocog train --resume"):
         RunFolder.open(run)
     with pytest.raises(RunError, match="that replaces the run"), claimed(run):
         pass
@@ -297,7 +297,7 @@ def test_the_result_of_a_fix_is_no_training(tmp_path: Path) -> None:
         folder.write_card(CARD | {"metrics": {"n": 1}, "fixed": fixed, "data": {"path": "d"}})
         before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
         command = f"`neocog fix 'runs/a b' d --overwrite --out {run}`"
-        words = "weights alone" if kind == "weights" else command
+        words = "has only weights" if kind == "weights" else command
         with pytest.raises(RunError, match=re.escape(words)):
             resume(run)
         with pytest.raises(RunError, match="Choose another with --out, or replace the run with"):

@@ -126,7 +126,7 @@ def test_a_short_budget(budget: float, spent: float, steps: int, each: int) -> N
     assert ("is over" in text) == (spent >= budget)
     assert ("planned for the rest" in text) == (spent < budget)
     assert re.search(rf"\b{steps:,} step{'s' if steps > 1 else ''}\b", text)
-    if share := re.search(r"([\d.e+]+) % of a pass", text):
+    if share := re.search(r"([\d.e+]+) % of an epoch", text):
         assert float(share[1]) == pytest.approx(100 * steps / each, rel=0.06)
 
 
@@ -177,8 +177,8 @@ def test_every_sentence_of_a_report(n: int, correct: int, left_out: int, name: s
     said = exhibits._measured(name, shown)
     assert (f"{n:,} of {n + left_out:,} {name} samples" in said) == (left_out > 0)
     if not left_out:
-        assert ("has not seen" in said) == (name == "test")
-        assert ("was watched with" in said) == (name == "val")
+        assert ("did not use" in said) == (name == "test")
+        assert ("monitored the training" in said) == (name == "val")
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 40])

@@ -166,7 +166,7 @@ def test_flips_told_apart(
     assert ("may be chance" in said) == (more > 0 >= ci[0] and stride > 1)
     assert ("fewer" in said) == (more < 0 and stride > 1)
     assert ("as many" in said) == (more == 0 and stride > 1)
-    assert ("no fixed sampling grid" in said) == (stride == 1)
+    assert ("the sampling grid plays no part" in said) == (stride == 1)
     if stride > 1 and more:
         assert f"flip {share(abs(more))} " in said
     tables = [
@@ -200,7 +200,7 @@ def test_what_enters_the_frame_is_not_the_border(name: str, modes: tuple[str, ..
     (table,) = (
         t for s in found for t in of(Table, s.exhibits) if t.title == "flips by their cause"
     )
-    assert "not by sampling" in table.columns
+    assert "not by aliasing" in table.columns
     others = " and ".join(m for m in modes if m != "circular")
     assert f"under {others} also what enters and leaves the frame" in table.note
     assert ("nothing in the geometry" in table.note) == (name == "nothing")
@@ -219,7 +219,7 @@ def test_no_cause_is_claimed_of_what_was_not_analyzed() -> None:
             alignment=alignment,
         )
         said = verdict(found)
-        assert "the border" not in said.replace("claimed of padding", "").partition("At 32")[0]
+        assert "the border" not in said.replace("claimed about padding", "").partition("At 32")[0]
         assert "nothing in the geometry is an obstacle" not in said
     assert causes(audit()) == ()
 
@@ -244,10 +244,10 @@ def test_layers_that_break_it(own: float, at: float, energy: float, count: int) 
     said = blame(found)
     inside = [e for e in layers if 1e-4 < e.own_inside < math.inf]
     assert ("(relative L2) in the interior: conv0" in said) == bool(inside)
-    assert ("no layer that was measured on its own breaks shift equivariance" in said) == (
+    assert ("no layer that was measured separately breaks shift equivariance" in said) == (
         math.isfinite(own) and not inside
     )
-    assert ("no finite number" in said) == (not math.isfinite(own))
+    assert ("not a finite number" in said) == (not math.isfinite(own))
     assert ("none is cleared" in said) == (not math.isfinite(own))
     assert " (0.00)" not in said
     if inside:
@@ -299,13 +299,13 @@ def test_the_geometry(rows: tuple[Misalignment, ...], unknown: tuple[str, ...]) 
         assert f"{len(rows)} obstacle{'s' if len(rows) > 1 else ''}" in said
     sized = row("stride 4 does not divide size 33", by_size=True)
     for pair, words in (
-        (((3, 3), (4, 4)), "3×3 or 4×4"), ((None, (4, 4)), "Nearest sizes without: 4×4."),
-        ((None, None), "No near size"),
+        (((3, 3), (4, 4)), "3×3 or 4×4"), ((None, (4, 4)), "Nearest sizes without obstacles: 4×4."),
+        ((None, None), "No nearby size"),
     ):  # fmt: skip
         text = " ".join(aligned(sized, nearest={CIRCULAR_SHIFT: pair}).sentences())
         assert words in text
         assert ("Nearest" in text) == (pair != (None, None))
-    assert "No size is without." in " ".join(aligned(row(BEYOND)).sentences())
+    assert "No size has none." in " ".join(aligned(row(BEYOND)).sentences())
     assert QUARTER_TURN not in " ".join(aligned(size=(1, 64)).sentences())
 
 
@@ -450,7 +450,7 @@ def test_a_comparison() -> None:
     )
     assert section.text == "Accuracy, B less A: -0.001 (-10.00 to +0.00) points."
     assert section.exhibits[0].rows[0][5] == 0  # the truth is known: none is right in both
-    assert "no consistency that could be compared" in comparison([], "A", "B").text
+    assert "Consistency is not defined" in comparison([], "A", "B").text
     assert comparison([], "A", "B").exhibits == ()
 
 
@@ -626,9 +626,9 @@ def test_what_is_kept_of_images(area: float, enlarged: int) -> None:
         shrunk=0, enlarged=enlarged, bent=0, larger=(8, 8),
     )  # fmt: skip
     said = kept.remark()
-    assert ("All of each image is kept" in said) == (area >= 1 - 1e-9)
+    assert ("Each image is kept whole" in said) == (area >= 1 - 1e-9)
     assert ("cut most 100" in said) is False
-    assert ("more than doubled" in said) == (enlarged > 0)
+    assert ("more than twofold" in said) == (enlarged > 0)
     assert bool(kept.warnings((8, 8))) == (area < 0.8)
 
 
@@ -649,8 +649,8 @@ def test_images_without_labels(
     )  # fmt: skip
     model: Any = SimpleNamespace(spec=SimpleNamespace(classes=("x",)))
     said = " ".join(fix_data._unlabeled(model, known, "here").notes)
-    assert f"measure on: {test:,}; to choose on: {val:,};" in said
-    assert f"learn from: {train:,}." in said
+    assert f"Images to measure: {test:,}; to select: {val:,};" in said
+    assert f"recalibrate and train: {train:,}." in said
     assert ("have no labels" in said) == (not classes)
     assert ("in no class that the model knows" in said) == bool(classes)
 

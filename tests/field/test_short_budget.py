@@ -206,8 +206,8 @@ def test_a_budget_that_is_over_before_it_begins_still_ends_with_a_report(
         assert [note for note in end.notes if f"{n:,} of {of:,} test samples" in note]
     if budget < 0.1:
         begun = next(e for e in events if isinstance(e, Started))
-        assert [note for note in begun.notes if "is over after" in note]
-        assert [note for note in end.notes if "is overrun" in note]
+        assert [note for note in begun.notes if "was used up by" in note]
+        assert [note for note in end.notes if "is exceeded" in note]
         assert measured["test"]["n"] < 1000
     json.dumps(measured, allow_nan=False)
     # Its recipe makes it again, at leisure.

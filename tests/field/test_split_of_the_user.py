@@ -55,7 +55,7 @@ def test_train_and_val_stay_whole_and_figures_are_of_val(tmp_path):
     assert done.card["metrics"]["val"]["n"] == 12
     scored = load(run).evaluate(root)
     assert scored.n == 12
-    assert any("watched with these samples" in note for note in scored.notes)
+    assert any("monitored the training" in note for note in scored.notes)
 
 
 def test_a_test_is_cut_when_it_is_asked_for_and_evaluated_alike(tmp_path):

@@ -81,7 +81,7 @@ def test_runs_of_one_seed_are_compared_on_all(tmp_path):
     train(root, settings={**QUICK, "data.size": (32, 32)}, out=b)
     found = audit(a, root, ASKED, baseline=b)
     assert found.audit.shift["circular"].n == len(_ids(a, root)) == len(_ids(b, root))
-    assert any("The models see images at 28 × 28 and 32 × 32" in n for n in found.audit.notes)
+    assert any("The models use images at 28 × 28 and 32 × 32" in n for n in found.audit.notes)
     assert "trained on by" not in " ".join(found.audit.notes)
 
 
@@ -97,13 +97,13 @@ def test_nothing_left_is_refused(tmp_path):
     shutil.copytree(held, tmp_path / "other" / "train", dirs_exist_ok=True)
     shutil.copytree(_make(tmp_path / "more", 20, 900), tmp_path / "other" / "val")
     train(tmp_path / "other", settings=QUICK, out=b)  # on a's very test samples
-    with pytest.raises(UsageError, match="samples that both hold out, and there are none"):
+    with pytest.raises(UsageError, match="samples held out by both, and there are none"):
         audit(a, root, ASKED, baseline=b)
     scored = load(b).evaluate(root)
-    assert "These samples were trained on." not in scored.notes or scored.n
+    assert "The model was trained on these samples." not in scored.notes or scored.n
     overlap = len(_ids(a, root))
     again = load(b).samples(f"{tmp_path / 'other'}:train")
-    assert "These samples were trained on." in again.notes
+    assert "The model was trained on these samples." in again.notes
     assert len(again.split) == overlap
 
 
@@ -116,9 +116,7 @@ def test_a_set_that_grew_says_how_many_were_trained_on(tmp_path):
     card = json.loads((run / "model.json").read_text())
     card["data"]["seed"] = 3
     (run / "model.json").write_text(json.dumps(card))
-    assert "samples were trained on: figures on them are optimistic" in " ".join(
-        load(run).evaluate(root).notes
-    )
+    assert "samples: figures on them are optimistic" in " ".join(load(run).evaluate(root).notes)
 
 
 def test_weights_of_a_training_before_count(tmp_path):

@@ -1,4 +1,4 @@
-"""No finding is no all-clear: where something was not analyzed, nothing is claimed.
+"""No finding is not an all-clear: where something was not analyzed, nothing is claimed.
 
 An operation without a rule, values that leave for NumPy, modules that TorchScript runs: of border,
 sampling grid, sizes and symmetry nothing is said, in words, in JSON, and in a report.

@@ -108,7 +108,7 @@ def test_in_python_too(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"`--report` names a file .* is a folder"):
         data("/no/data", report=tmp_path)
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(UsageError, match=r"`--out` names a folder .* is no folder"):
+    with pytest.raises(UsageError, match=r"`--out` names a folder .* is not a folder"):
         neocog.explain("/no/model", out=tmp_path / "file")
     with pytest.raises(UsageError, match=r"`--out` names a file .* is a folder"):
         neocog.export("/no/model", format="pt2", out=tmp_path)

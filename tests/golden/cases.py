@@ -139,7 +139,7 @@ DIGITS = (
 
 
 def _of_task(task: str) -> Case:
-    """An audit from Python of a small network whose outputs are no classes of an image."""
+    """An audit from Python of a small network whose outputs are not classes of an image."""
 
     def made(workshop: Workshop, case: Case) -> Any:
         with workshop.alike():

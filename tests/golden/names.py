@@ -50,7 +50,6 @@ WORDS: dict[str, str] = {
     "filter": "classic-filters",
     "normalised": "normalized",
     "picture": "image",
-    "as it was": "original",
 }
 """Single words among the values: names of kinds, methods, layers."""
 

@@ -117,7 +117,7 @@ def test_the_drawing() -> None:
 
 
 def test_layers_that_are_not_there_or_give_no_tensor() -> None:
-    with pytest.raises(UsageError, match="`conv` is no layer"):
+    with pytest.raises(UsageError, match="`conv` is not a layer"):
         effective_field(chain(1), torch.rand(1, 1, 9, 9), "conv")
 
     class Pair(nn.Module):

@@ -144,7 +144,7 @@ def test_a_size_that_does_not_fit_is_refused() -> None:
 
 def test_a_layer_that_did_not_run_is_refused() -> None:
     f = receptive_field(nn.Sequential(nn.ReLU()), (1, 8, 8))
-    with pytest.raises(UsageError, match="`1` is no layer that ran"):
+    with pytest.raises(UsageError, match="`1` is not a layer that ran"):
         f.of("1")
 
 

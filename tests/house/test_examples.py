@@ -1,4 +1,4 @@
-"""The scripts in examples/ and the Python blocks of pages that are no sessions run."""
+"""The scripts in examples/ and the Python blocks of pages that are not sessions run."""
 
 import os
 import re

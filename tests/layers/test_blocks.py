@@ -112,7 +112,9 @@ def test_unknown_padding_is_refused() -> None:
         lambda: border(1, padding="circle"),
         lambda: grow(torch.zeros(1, 1, 2, 2), 4, padding="circle"),
     ):
-        with pytest.raises(UsageError, match=r"`circle` is no padding\. Did you mean `circular`"):
+        with pytest.raises(
+            UsageError, match=r"`circle` is not a padding\. Did you mean `circular`"
+        ):
             use()
 
 

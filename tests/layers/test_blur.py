@@ -100,9 +100,9 @@ def test_max_blur_by_hand() -> None:
 
 
 def test_wrong_names_and_amounts_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"`binomal` is no low-pass kernel\. Did you mean"):
+    with pytest.raises(UsageError, match=r"`binomal` is not a low-pass kernel\. Did you mean"):
         BlurPool(2, kernel="binomal")
-    with pytest.raises(UsageError, match="`wrap` is no padding"):
+    with pytest.raises(UsageError, match="`wrap` is not a padding"):
         BlurPool(2, padding="wrap")
     with pytest.raises(UsageError, match="one tap at least"):
         BlurPool(2, taps=0)

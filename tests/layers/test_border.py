@@ -106,9 +106,9 @@ def test_functional_transforms() -> None:
 
 
 def test_a_stride_that_does_not_fit_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"one for each of the 2 of the map; got \(2, 2, 2\)"):
+    with pytest.raises(UsageError, match=r"one for each of the 2 axes; got \(2, 2, 2\)"):
         per_axis((2, 2, 2), 2)
-    with pytest.raises(UsageError, match=r"whole number from 1 up.*; got 0"):
+    with pytest.raises(UsageError, match=r"positive integer.*; got 0"):
         per_axis(0, 1)
-    with pytest.raises(UsageError, match="`mirror` is no padding"):
+    with pytest.raises(UsageError, match="`mirror` is not a padding"):
         extend(torch.zeros(1, 1, 3), [(1, 1)], padding="mirror")

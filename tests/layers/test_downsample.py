@@ -111,9 +111,11 @@ def test_subsample_is_a_view() -> None:
 
 
 def test_unknown_names_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"`strid` is no sampling\. Did you mean `stride`\?"):
+    with pytest.raises(
+        UsageError, match=r"`strid` is not a downsampling operator\. Did you mean `stride`\?"
+    ):
         downsampling_of("strid")
-    with pytest.raises(UsageError, match=r"`mean` is no pool\. Known: `average`, `conv`, `max`"):
+    with pytest.raises(UsageError, match=r"`mean` is not a pool\. Known: `average`, `conv`, `max`"):
         pool("mean", "stride", 1, kernel_size=2, stride=2, padding="zeros")
 
 

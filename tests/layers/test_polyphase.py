@@ -282,9 +282,13 @@ def test_among_phases_of_equal_norm_the_number_decides() -> None:
 
 def test_wrong_phases_and_sizes_are_errors() -> None:
     x, phase = torch.zeros(4, 3, 2, 2), torch.zeros(4, dtype=torch.int64)
-    with pytest.raises(UsageError, match="Each map of a batch has a phase; got 1 phases for 4"):
+    with pytest.raises(
+        UsageError, match="Each feature map of a batch needs one phase; got 1 phases for 4"
+    ):
         put_phase(x, phase[:1], 2, size=(4, 4))
-    with pytest.raises(UsageError, match="Each map of a batch has a phase; got 3 phases for 4"):
+    with pytest.raises(
+        UsageError, match="Each feature map of a batch needs one phase; got 3 phases for 4"
+    ):
         take_phase(x, phase[:3], 2)
     with pytest.raises(UsageError, match=r"size` \(6, 4\) at stride \(2, 2\) as \(3, 2\)"):
         put_phase(x, phase, 2, size=(6, 4))

@@ -27,7 +27,7 @@ def test_shortcut_B_is_a_convolution_and_a_norm() -> None:
 
 
 def test_unknown_shortcut_is_refused() -> None:
-    with pytest.raises(UsageError, match="`C` is no shortcut"):
+    with pytest.raises(UsageError, match="`C` is not a shortcut"):
         shortcut("C", 4, 8, stride=2, downsampling="stride", padding="zeros")
 
 

@@ -108,9 +108,9 @@ def test_a_gradient_goes_to_where_the_samples_were_taken() -> None:
 
 def test_what_cannot_be_is_refused() -> None:
     x = noise(2, 1, 6, 6)
-    with pytest.raises(UsageError, match=r"one a map"):
+    with pytest.raises(UsageError, match=r"one per map"):
         take_windows(x, torch.zeros(3, dtype=torch.int64), stride=2, reach=1, sides=[(0, 0)] * 2)
-    with pytest.raises(UsageError, match=r"holds a whole window; got \(6, 6\) with padding"):
+    with pytest.raises(UsageError, match=r"must contain a whole window; got \(6, 6\) with padding"):
         take_windows(x, torch.zeros(2, dtype=torch.int64), stride=2, reach=8, sides=[(0, 1)] * 2)
 
 

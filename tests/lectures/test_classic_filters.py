@@ -47,7 +47,7 @@ def test_series_and_drawing() -> None:
     assert "second difference" in page("Series", found.sections())
     image = classic(torch.rand(3, 16, 16))
     assert [f.name for f in image.filtered] == list(CLASSIC)
-    assert "Frequencies that pass" in page("Image", image.sections())
+    assert "Frequency response" in page("Image", image.sections())
     json.dumps(image.to_json(), allow_nan=False)
 
 
@@ -55,13 +55,13 @@ def test_the_filters_of_several_images_are_shown_once() -> None:
     found = [classic(torch.rand(3, 16, 16)) for _ in range(3)]
     (one,) = sections(found, names=["a.png", "b.png", "c.png"])
     titles = [e.title for e in one.exhibits]
-    assert titles == ["a.png", "b.png", "c.png", "Kernels", "Frequencies that pass"]
+    assert titles == ["a.png", "b.png", "c.png", "Kernels", "Frequency response"]
     (series,) = sections([classic(torch.rand(1, 32))])
     assert series.exhibits[0].title == "On the series"
 
 
 def test_wrong_use() -> None:
-    with pytest.raises(UsageError, match=r"`blurr` is no classic filter\. Did you mean `blur`"):
+    with pytest.raises(UsageError, match=r"`blurr` is not a classic filter\. Did you mean `blur`"):
         classic(torch.rand(1, 8, 8), names=["blurr"])
     with pytest.raises(ShapeMismatch, match=r"one image \(C, H, W\) or one series"):
         classic(torch.rand(1, 1, 8, 8))

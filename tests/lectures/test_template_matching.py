@@ -126,23 +126,25 @@ def test_wrong_use() -> None:
         search(x, (0, 70, 0, 10))
     with pytest.raises(ShapeMismatch, match="looked for in one image"):
         search(x[None], (0, 7, 0, 10))
-    with pytest.raises(UsageError, match=r"`brigther` is no change\. Did you mean `brighter`"):
+    with pytest.raises(
+        UsageError, match=r"`brigther` is not an image change\. Did you mean `brighter`"
+    ):
         search(x, (0, 7, 0, 10), changes=["brigther"])
     seen = PatchGeometry((1, 1), (1, 1), (0, 0))
     with pytest.raises(ModelError, match="before `conv` the network fails"):
         search(x, (20, 27, 20, 30), features=features_of(Fixed(), "conv", seen))
-    with pytest.raises(UsageError, match="stand whole pixels apart"):
+    with pytest.raises(UsageError, match="are whole pixels apart"):
         features_of(Fixed(), "conv", PatchGeometry((1, 1), (None, None), (0, 0)))
     coarse = nn.Sequential(nn.Conv2d(1, 1, 8, stride=8))
     features = features_of(coarse, "0", PatchGeometry((8, 8), (8, 8), (0, 0)))
-    with pytest.raises(UsageError, match="two elements of the map or more"):
+    with pytest.raises(UsageError, match="at least two elements"):
         search(x, (20, 29, 20, 30), features=features)
     flat = features_of(nn.Sequential(nn.Flatten()), "0", seen)
     with pytest.raises(ShapeMismatch, match="Features are a map"):
         search(x, (20, 37, 20, 30), features=flat)
     idle = Fixed()
     idle.other = nn.Conv2d(1, 1, 1)
-    with pytest.raises(ModelError, match="looked at while it runs"):
+    with pytest.raises(ModelError, match="must run and return a tensor"):
         search(x[:, 30:38, 30:38], (0, 7, 0, 5), features=features_of(idle, "other", seen))
 
 

@@ -121,13 +121,13 @@ class Pair(nn.Module):
 def test_wrong_use() -> None:
     with pytest.raises(UsageError, match=r"what a model does, got `clasify`\. Did you mean"):
         ExactModel(nn.Identity(), task="clasify")
-    with pytest.raises(UsageError, match="`bfloat16` is no precision"):
+    with pytest.raises(UsageError, match="`bfloat16` is not a precision"):
         ExactModel(nn.Identity(), precision="bfloat16")
     with pytest.raises(ShapeMismatch, match=r"tensor of 2 axes; got \(2, 1, 4, 4\)"):
         ExactModel(nn.Identity())(torch.zeros(2, 1, 4, 4))
-    with pytest.raises(ShapeMismatch, match="there must be two outputs at least; got 1"):
+    with pytest.raises(ShapeMismatch, match="at least two outputs are needed; got 1"):
         ExactModel(nn.Linear(3, 1))(torch.zeros(2, 3))
-    with pytest.raises(ModelError, match="1 of 2 samples got others"):
+    with pytest.raises(ModelError, match="1 of 2 samples have others"):
         ExactModel(nn.Identity())(torch.tensor([[0.0, 1.0], [float("nan"), 1.0]]))
     with pytest.raises(ShapeMismatch, match="got tuple"):
         ExactModel(Pair())(torch.zeros(2, 3))

@@ -66,7 +66,7 @@ def test_a_method_gives_what_the_function_gives() -> None:
 def test_what_is_measured_is_said_once() -> None:
     with pytest.raises(UsageError, match="got `shift` beside a config"):
         neocog.audit(small(), torch.rand(4, 1, 12, 12), AuditConfig(n=4), shift="crop")
-    with pytest.raises(UsageError, match=r"`corp` is no kind of shift\. Did you mean `crop`"):
+    with pytest.raises(UsageError, match=r"`corp` is not a kind of shift\. Did you mean `crop`"):
         neocog.audit(small(), torch.rand(4, 1, 12, 12), shift="circular, corp")
 
 
@@ -147,7 +147,7 @@ def test_series_of_another_size_are_refused(waves: str) -> None:
 
 def test_a_fix_is_of_images(waves: str) -> None:
     with pytest.raises(
-        UsageError, match=r"A fix is of models of images; .* takes series, \(1, 32\)"
+        UsageError, match=r"Only models of images can be fixed; .* takes series, \(1, 32\)"
     ):
         neocog.fix(wave(), waves, finetune=0, progress=False)
 

@@ -11,19 +11,21 @@ FRAME = {"num_classes": 4, "in_channels": 1, "size": (28, 28)}
 
 
 def test_unknown_network_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"`resnet19` is no network\. Did you mean `resnet1?[128]"):
+    with pytest.raises(
+        UsageError, match=r"`resnet19` is not a network\. Did you mean `resnet1?[128]"
+    ):
         build("resnet19", **FRAME)
-    with pytest.raises(UsageError, match=r"`zzz` is no network\. Known: `alexnet`, "):
+    with pytest.raises(UsageError, match=r"`zzz` is not a network\. Known: `alexnet`, "):
         schema("zzz")
 
 
 def test_unknown_option_is_refused() -> None:
     with pytest.raises(
-        UsageError, match=r"`downsample` is no option of vgg11\. Did you mean `down"
+        UsageError, match=r"`downsample` is not an option of vgg11\. Did you mean `down"
     ):
         build("vgg11", **FRAME, options={"downsample": "stride"})
-    # what the name says is no option
-    with pytest.raises(UsageError, match="`depth` is no option of resnet18"):
+    # what the name says is not an option
+    with pytest.raises(UsageError, match="`depth` is not an option of resnet18"):
         build("resnet18", **FRAME, options={"depth": 34})
 
 
@@ -32,20 +34,20 @@ def test_unknown_option_is_refused() -> None:
     [
         ("convnet", "dropout", "much", r"`dropout` of convnet takes a number; got 'much'"),
         ("convnet", "dropout", True, r"takes a number; got true\. Its default is 0\.0"),
-        ("resnet20", "width", 1.5, r"takes a whole number; got 1\.5"),
-        ("resnet20", "width", True, r"takes a whole number; got true"),
-        ("dense", "hidden", 5, r"takes a list of whole numbers; got 5"),
-        ("dense", "hidden", [5, "a"], r"takes a list of whole numbers"),
-        ("dense", "hidden", [5, True], r"takes a list of whole numbers"),
+        ("resnet20", "width", 1.5, r"takes an integer; got 1\.5"),
+        ("resnet20", "width", True, r"takes an integer; got true"),
+        ("dense", "hidden", 5, r"takes a list of integers; got 5"),
+        ("dense", "hidden", [5, "a"], r"takes a list of integers"),
+        ("dense", "hidden", [5, True], r"takes a list of integers"),
         ("vgg11", "padding", 0, r"takes a word; got 0"),
-        ("vgg11", "padding", "circle", r"`circle` is no padding of vgg11\. Did you mean `circ"),
+        ("vgg11", "padding", "circle", r"`circle` is not a padding of vgg11\. Did you mean `circ"),
         (
             "vgg11",
             "downsampling",
             "strid",
-            r"`strid` is no downsampling of vgg11\. Did you mean `stride",
+            r"`strid` is not a downsampling of vgg11\. Did you mean `stride",
         ),
-        ("vgg11", "pool", "median", r"`median` is no pool of vgg11\. Known: `average`, `conv`"),
+        ("vgg11", "pool", "median", r"`median` is not a pool of vgg11\. Known: `average`, `conv`"),
     ],
 )
 def test_values_of_another_kind_are_refused(

@@ -52,7 +52,7 @@ def test_pools_that_would_leave_too_little_are_left_out() -> None:
     [((8,), (1, 1)), ((), ()), ((8, 0), (1, 1)), ((8, 8), (1, 0)), ((8,), (0,))],
 )
 def test_other_widths_and_depths_are_refused(widths: tuple, depths: tuple) -> None:
-    with pytest.raises(UsageError, match="has a width and a depth a stage"):
+    with pytest.raises(UsageError, match="has a width and a depth per stage"):
         convnet(num_classes=10, in_channels=1, size=(28, 28), widths=widths, depths=depths)
 
 

@@ -44,5 +44,5 @@ def test_stems_and_members() -> None:
         assert small.classifier(small.features(x)).shape == small(x).shape == (2, 5)
     with pytest.raises(UsageError, match=r"members atto, .*; got giant"):
         convnext(num_classes=5, in_channels=3, size=(32, 32), member="giant")
-    with pytest.raises(UsageError, match=r"are 4×4 needs 32 pixels a side; got .* 28×40"):
+    with pytest.raises(UsageError, match=r"are 4×4 needs 32 pixels per side; got .* 28×40"):
         convnext(num_classes=5, in_channels=3, size=(28, 40), stem="published")

@@ -39,7 +39,7 @@ def test_dense_is_a_plain_stack() -> None:
 
 
 def test_unknown_sampling_and_padding_are_refused_though_they_change_nothing() -> None:
-    with pytest.raises(UsageError, match="`blurr` is no sampling"):
+    with pytest.raises(UsageError, match="`blurr` is not a downsampling operator"):
         dense(num_classes=3, in_channels=1, size=(24, 24), downsampling="blurr")
-    with pytest.raises(UsageError, match="`none` is no padding"):
+    with pytest.raises(UsageError, match="`none` is not a padding"):
         dense(num_classes=3, in_channels=1, size=(24, 24), padding="none")

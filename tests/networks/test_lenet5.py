@@ -94,7 +94,7 @@ def test_the_padding_fills_up_to_32() -> None:
 
 
 def test_unknown_padding_is_refused_before_the_first_image() -> None:
-    with pytest.raises(UsageError, match="`edge` is no padding"):
+    with pytest.raises(UsageError, match="`edge` is not a padding"):
         net(padding="edge")
 
 

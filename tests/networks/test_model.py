@@ -47,5 +47,5 @@ def test_contracts_that_do_not_fit_are_refused() -> None:
         SpecifiedNetwork(nn.Identity(), few)
     for bad in (0.0, -1.0, float("nan"), float("inf")):
         flat = replace(CONTRACT, input=replace(SIGNAL, std=(0.5, bad, 0.5)))
-        with pytest.raises(ModelError, match=r"std .* is (not positive|no finite number)"):
+        with pytest.raises(ModelError, match=r"std .* is (not positive|not a finite number)"):
             SpecifiedNetwork(nn.Identity(), flat)

@@ -93,6 +93,6 @@ def test_unknown_depth_is_refused() -> None:
 
 def test_reflection_on_a_map_of_one_pixel_is_refused() -> None:
     frame = {"num_classes": 5, "in_channels": 1, "padding": "reflect", "stem": "published"}
-    with pytest.raises(UsageError, match=r"images of 32×32 end at 1×1\. Take stem=small"):
+    with pytest.raises(UsageError, match=r"images of 32×32 end at 1×1\. Use stem=small"):
         resnet(size=(32, 32), **frame)
     assert resnet(size=(33, 33), **frame).eval()(torch.zeros(1, 1, 33, 33)).shape == (1, 5)

@@ -23,5 +23,5 @@ def test_linear_layers_see_a_grid_by_the_head(head: str, grid: tuple[int, int]) 
 def test_reflection_is_refused_where_one_sample_is_left() -> None:
     check_reflection("reflect", (33, 64), 5)  # ends at 2×2
     check_reflection("zeros", (32, 32), 5)
-    with pytest.raises(UsageError, match=r"images of 32×64 end at 1×2\. Take stem=small"):
+    with pytest.raises(UsageError, match=r"images of 32×64 end at 1×2\. Use stem=small"):
         check_reflection("reflect", (32, 64), 5)

@@ -65,7 +65,7 @@ def test_a_residual_twin_is_the_sum_of_what_it_is_given_and_a_block():
 
 
 def test_what_is_no_twin_is_refused():
-    with pytest.raises(UsageError, match="`convolution` is no twin"):
+    with pytest.raises(UsageError, match="`convolution` is not a twin"):
         twin("convolution", num_classes=2, in_channels=1, size=(28, 28))
-    with pytest.raises(UsageError, match="8 pixels a side"):
+    with pytest.raises(UsageError, match="8 pixels per side"):
         twin("dense", num_classes=2, in_channels=1, size=(7, 28))

@@ -74,7 +74,7 @@ def test_photographs_start_from_weights_that_suit_them(small: None, tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("kind", "why"),
-    [({"side": 40}, "40 pixels a side"), ({"gray": True}, "the images are gray")],
+    [({"side": 40}, "40 pixels per side"), ({"gray": True}, "the images are gray")],
 )
 def test_small_and_gray_images_start_at_random(
     small: None, tmp_path: Path, kind: dict[str, object], why: str
@@ -87,7 +87,7 @@ def test_small_and_gray_images_start_at_random(
     transfer = replace(opened, transfer=TransferConfig(balanced=True))
     recipe, said = chosen(transfer)
     assert recipe.transfer is None
-    assert "settings of `transfer` are left out" in said[1]
+    assert "settings of `transfer` are ignored" in said[1]
 
 
 def test_networks_and_losses_of_ones_own_start_at_random_with_a_line(

@@ -58,7 +58,7 @@ def test_no_sample_is_in_two_parts(
     assert len(parts.test) == measured
     assert parts.seen is None
     if name == ":train":
-        with pytest.raises(UsageError, match=r"names those that it learns from"):
+        with pytest.raises(UsageError, match=r"names the training samples"):
             fix_data(model, place, learns=True)
 
 
@@ -92,5 +92,5 @@ def test_images_without_labels_get_those_that_the_model_gives(model: Model, tmp_
     assert set(parts.train.y.tolist()) <= {0, 1, 2}
     for i in range(3, 12):
         (tmp_path / f"{i}.png").unlink()
-    with pytest.raises(DataError, match=r"measured here needs 4 images or more; .* holds 3"):
+    with pytest.raises(DataError, match=r"needs at least 4 images; .* has 3"):
         fix_data(model, str(tmp_path), learns=True)

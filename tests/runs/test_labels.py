@@ -105,15 +105,15 @@ def test_a_file_says_the_labels(images: Path, tmp_path: Path, form: str) -> None
         ("", "has none"),
         ("path,label\n", "has none"),
         ("across/000.png,acros\n", "Did you mean `across`"),
-        ("nowhere.png,across\n", "`nowhere.png` is no image of the data"),
-        ("000.png,across\n", "`000.png` may be any of 3 images"),
+        ("nowhere.png,across\n", "`nowhere.png` is not an image of the data"),
+        ("000.png,across\n", "`000.png` matches 3 images"),
         ("across/000.png\n", "line 1 of .* has 1 value. Correct"),
         ("\nacross/000.png;across\n", "line 2 of .* has 1 value. .* separated by commas"),
         ("across/000.png\tacross\n", "line 1 of .* separated by commas"),
-        ('a.png,b\n"across/000.png,across\n', "line 2 of .* a quote is not closed"),
-        ('"across/000.png,across\n' + 140_000 * "x", "line 1 of .* a quote is not closed"),
-        ("elsewhere/000.png,across\n", "`elsewhere/000.png` is no image of the data"),
-        ("s/000.png,across\n", "`s/000.png` is no image of the data"),
+        ('a.png,b\n"across/000.png,across\n', "line 2 of .* a quotation mark is not closed"),
+        ('"across/000.png,across\n' + 140_000 * "x", "line 1 of .* a quotation mark is not closed"),
+        ("elsewhere/000.png,across\n", "`elsewhere/000.png` is not an image of the data"),
+        ("s/000.png,across\n", "`s/000.png` is not an image of the data"),
         ("across/000.png,across\n./across/000.png,down\n", "two, `across` and `down`"),
         ("across/000.png,across\nacross/000.png,down\n", "two, `across` and `down`"),
     ],
@@ -222,7 +222,7 @@ def test_held_out_labels_choose_nothing_where_there_is_no_test_split(images: Pat
 
 def test_what_does_not_go_together_is_refused(images: Path, tmp_path: Path) -> None:
     base = {**QUICK, "labels.per_class": 2, "labels.semi": "fixmatch"}
-    with pytest.raises(UsageError, match="Mixup mixes the targets"):
+    with pytest.raises(UsageError, match="Mixup mixes the labels"):
         train(
             images,
             epochs=1,
@@ -236,7 +236,7 @@ def test_what_does_not_go_together_is_refused(images: Path, tmp_path: Path) -> N
     every = {**QUICK, "labels.file": str(file), "labels.semi": "fixmatch"}
     with pytest.raises(UsageError, match="Every training image has a label"):
         train(images, epochs=1, settings=every, out=tmp_path / "b", progress=False)
-    with pytest.raises(UsageError, match="an unlabeled image at least; got 1"):
+    with pytest.raises(UsageError, match="one unlabeled image; got 1"):
         train(images, settings={**base, "train.batch_size": 1}, out=tmp_path / "c", progress=False)
     with pytest.raises(UsageError, match="--semi needs --labels"):
         train(images, settings={**base, "labels.per_class": 0}, out=tmp_path / "d", progress=False)
@@ -259,7 +259,7 @@ def test_semi_none_without_labels_is_the_default_training(images: Path) -> None:
 def test_what_a_recipe_says_of_class_weights_is_refused_beside_semi() -> None:
     labels = LabelsConfig(per_class=1, semi="fixmatch")
     recipe = Recipe(labels=labels, objective=Objective(class_weights="balanced"))
-    with pytest.raises(UsageError, match="--semi trains on unlabeled"):
+    with pytest.raises(UsageError, match="--semi also trains on unlabeled"):
         semi_task(recipe)
 
 

@@ -84,8 +84,8 @@ def test_a_factory_with_weights_is_a_model_with_its_contract(stranger: str, weig
 
 
 @pytest.mark.parametrize(("told", "words"), [
-    ({}, "a mean of 0 and a deviation of 1, as no --mean and no --std was given"),
-    ({"mean": (0.5,)}, "with a deviation of 1, as no --std was given"),
+    ({}, "a mean of 0 and a standard deviation of 1, as no --mean and no --std was given"),
+    ({"mean": (0.5,)}, "with a standard deviation of 1, as no --std was given"),
     ({"std": (0.5,)}, "with a mean of 0, as no --mean was given"),
 ])  # fmt: skip
 def test_an_assumed_normalization_is_said(stranger, weights, told, words: str) -> None:
@@ -114,17 +114,17 @@ def test_arrays_are_numbers_too(stranger: str) -> None:
 
 
 @pytest.mark.parametrize(("told", "error", "message"), [
-    ({"mean": ()}, UsageError, r"`mean` is one number a channel, .* 0 for 1"),
+    ({"mean": ()}, UsageError, r"`mean` is one number per channel, .* 0 for 1"),
     ({"size": None}, UsageError, r"needs an input size, .* Give --size C,H,W"),
-    ({"size": (28,)}, UsageError, r"C,H,W, or C,N of a series, whole numbers from 1; got \(28,\)"),
-    ({"size": (1, 0, 28)}, UsageError, r"whole numbers from 1"),
-    ({"mean": (0.1, 0.2)}, UsageError, r"`mean` is one number a channel, .* 2 for 1"),
+    ({"size": (28,)}, UsageError, r"C,H,W, or C,N of a series, integers from 1; got \(28,\)"),
+    ({"size": (1, 0, 28)}, UsageError, r"integers from 1"),
+    ({"mean": (0.1, 0.2)}, UsageError, r"`mean` is one number per channel, .* 2 for 1"),
     ({"mean": (123.7,)}, UsageError, r"of pixels in 0…255 it is 123\.7/255 = 0\.485"),
     ({"std": (0.0,)}, UsageError, r"std 0 is not positive"),
     ({"classes": 9}, ModelError, r"has 10 outputs and 9 classes"),
-    ({"classes": ["a"] * 10}, UsageError, r"name of its own, .* `a` is listed twice"),
-    ({"classes": ["a"]}, UsageError, r"two at least; got 1"),
-    ({"classes": "/no/such/file"}, UsageError, r"one a line, is a regular file; `/no/such/file` d"),
+    ({"classes": ["a"] * 10}, UsageError, r"Class names are unique, .* `a` is listed twice"),
+    ({"classes": ["a"]}, UsageError, r"at least two; got 1"),
+    ({"classes": "/no/such/file"}, UsageError, r"one per line, is a regular file; `/no/such/file`"),
     ({"task": "clasify"}, UsageError, r"Did you mean `classify`"),
     ({"task": "segment"}, ModelError, r"returns \(B, K, H, W\); .* \(2, 10\)"),
     ({"size": (3, 28, 28)}, ShapeMismatch,
@@ -139,7 +139,7 @@ def test_what_does_not_fit_is_a_sentence(stranger, weights, told, error, message
 
 
 @pytest.mark.parametrize(("form", "message"), [
-    ("pair", r"a tensor of a row a sample, alone or among others; .* gave `0` \(784,\), `1` \(\)"),
+    ("pair", r"a tensor of a row per sample, alone or among others; .* gave `0` \(784,\), `1`"),
     ("sum", r"this one returned \(\)\. Name a factory"),
     ("one", r"returns \(B, K\), K ≥ 2; .* \(2, 1\)"),
     ("map", r"returns \(B, K\), K ≥ 2; .* \(2, 4, 2, 2\)"),
@@ -154,7 +154,7 @@ def test_answers_of_another_form_are_refused(stranger: str, form: str, message: 
 def test_other_tasks_are_opened_and_not_scored(stranger: str) -> None:
     model = load(f"{stranger}:map", task="segment", **GRAY)
     assert (model.spec.task, len(model.spec.classes)) == ("segment", 4)
-    with pytest.raises(UsageError, match=r"are of classifiers; .* does `segment`"):
+    with pytest.raises(UsageError, match=r"need a classifier; .* does `segment`"):
         model.evaluate("digits")
     with pytest.raises(UsageError, match="Audit it instead"):
         model.predict(["x.png"])
@@ -190,7 +190,7 @@ def test_classes_go_by_name_where_there_are_names(stranger, tmp_path, images: Pa
     found = {c: int((open_data(str(images)).whole.y == i).sum())
              for i, c in enumerate(("across", "down", "noise"))}  # fmt: skip
     assert {c: counts[c] for c in found} == found
-    with pytest.raises(DataError, match=r"must be one of the model's, and `0` is not"):
+    with pytest.raises(DataError, match=r"must be a class of the model, and `0` is not"):
         named.evaluate("digits")
 
 
@@ -277,17 +277,17 @@ def test_a_run_folder_is_told_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["w.pt", "w.pth", "w.safetensors"])
 def test_weights_alone_are_no_model(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"")
-    with pytest.raises(UsageError, match=r"no network by itself.*module:factory --weights"):
+    with pytest.raises(UsageError, match=r"not a network by itself.*module:factory --weights"):
         load(tmp_path / name)
     for file in ("x.pt2", "x.onnx"):
-        with pytest.raises(UsageError, match=r"go with a network that is made by a function"):
+        with pytest.raises(UsageError, match=r"need a function that makes the network"):
             load(tmp_path / file, weights=tmp_path / name)
 
 
 @pytest.mark.parametrize(
     ("place", "hint"),
     [
-        ("nets/small.py", r"Name a function of it, as `nets\.small:FUNCTION`"),
+        ("nets/small.py", r"Name a function in it, as `nets\.small:FUNCTION`"),
         ("nets.small", r"as `nets\.small:FUNCTION`"),
         ("./nets/small.py", r"as `nets\.small:FUNCTION`"),
         ("rnu", r"Did you mean `run`\?"),

@@ -52,7 +52,7 @@ def test_options_go_to_the_external_one_beside_a_run(tmp_path: Path) -> None:
 
 
 def test_weights_of_a_baseline_go_with_one_that_is_external(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="Weights of a baseline go with one"):
+    with pytest.raises(UsageError, match="needs a baseline, and none is given"):
         open_pair("nets:make", None, {}, baseline_weights="b.pt")
     with pytest.raises(UsageError, match="A run folder knows its weights"):
         open_pair("nets:make", str(tmp_path), {}, baseline_weights="b.pt")

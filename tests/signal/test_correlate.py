@@ -247,15 +247,15 @@ def test_peaks_keep_their_distance_and_end_where_the_map_is_full() -> None:
 
 def test_wrong_use() -> None:
     x, k = torch.zeros(4, 4), torch.zeros(2, 2)
-    with pytest.raises(UsageError, match=r"`vald` is no mode of a correlation\. Did you mean"):
+    with pytest.raises(UsageError, match=r"`vald` is not a mode of a correlation\. Did you mean"):
         correlate(x, k, mode="vald")
-    with pytest.raises(UsageError, match="`fast` is no method of a correlation"):
+    with pytest.raises(UsageError, match="`fast` is not a method of a correlation"):
         correlate(x, k, method="fast")
     with pytest.raises(ShapeMismatch, match="one axis for series and two for images"):
         correlate(torch.zeros(4, 4, 4), torch.zeros(2, 2, 2))
     with pytest.raises(ShapeMismatch, match=r"lies wholly on the signal; got one of \(5, 2\)"):
         convolve(x, torch.zeros(5, 2))
-    with pytest.raises(UsageError, match="`best` is no way of matching"):
+    with pytest.raises(UsageError, match="`best` is not a way of matching"):
         match(x[None], k[None], how="best")
     with pytest.raises(UsageError, match="one that is the same everywhere"):
         match(x[None], torch.ones(1, 2, 2))

@@ -141,5 +141,5 @@ def test_convolutions_that_can_wrap_their_input_do_it_fast() -> None:
 def test_a_network_that_cannot_be_copied_is_refused() -> None:
     net = settled(Branches())
     net.lock = threading.Lock()
-    with pytest.raises(ModelError, match="one that Python can copy"):
+    with pytest.raises(ModelError, match="must be copyable"):
         replace(net, torch.zeros(2, 1, 8, 8), downsampling="blur", padding="circular")

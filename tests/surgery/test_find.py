@@ -55,7 +55,9 @@ def test_a_reason_goes_with_what_cannot_be_replaced() -> None:
 
 
 def test_an_unknown_sampling_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"`blurr` is no sampling. Did you mean `blur`"):
+    with pytest.raises(
+        UsageError, match=r"`blurr` is not a downsampling operator. Did you mean `blur`"
+    ):
         find_downsamplers(nn.MaxPool2d(2), torch.randn(2, 3, 8, 8), downsampling="blurr")
 
 

@@ -34,7 +34,7 @@ def test_only_some_modules_of_what_is_no_graph() -> None:
     assert [r.name for r in done.replaced] == ["pool"]
     assert done.module.conv.stride == (2, 2)
     assert torch.equal(replace(net, x, downsampling="blur", only=()).module(x), net(x))
-    with pytest.raises(UsageError, match=r"`pol` is no convertible group.* Did you mean `pool`"):
+    with pytest.raises(UsageError, match=r"`pol` is not a convertible group.* Did you mean `pool`"):
         replace(net, x, downsampling="blur", only=["pol"])
 
 

@@ -246,7 +246,7 @@ def test_only_some_groups() -> None:
     done = replace(net, x, downsampling="blur", only=["layer3.0.conv1"])
     assert [r.name for r in done.replaced] == ["layer3.0.conv1", "layer3.0.slicing"]
     with pytest.raises(
-        UsageError, match=r"`layer3` is no convertible group.* Did you mean `layer3.0.conv1`"
+        UsageError, match=r"`layer3` is not a convertible group.* Did you mean `layer3.0.conv1`"
     ):
         replace(net, x, downsampling="blur", only=["layer3"])
 
@@ -348,11 +348,15 @@ def test_parts_of_nearly_the_same_name_have_samplers_of_their_own() -> None:
 
 def test_wrong_use() -> None:
     net, x = made("series")
-    with pytest.raises(UsageError, match=r"other downsampling than `stride`"):
+    with pytest.raises(UsageError, match=r"another downsampling than `stride`"):
         replace(net, x, downsampling="stride")
-    with pytest.raises(UsageError, match=r"`blurr` is no sampling. Did you mean `blur`"):
+    with pytest.raises(
+        UsageError, match=r"`blurr` is not a downsampling operator. Did you mean `blur`"
+    ):
         replace(net, x, downsampling="blurr")
-    with pytest.raises(UsageError, match=r"`zeros` is no padding choice. Known: `circular`, `ke"):
+    with pytest.raises(
+        UsageError, match=r"`zeros` is not a padding choice. Known: `circular`, `ke"
+    ):
         replace(net, x, downsampling="blur", padding="zeros")
     with pytest.raises(ModelError, match=r"must accept samples of shape \(5, 24\)"):
         replace(net, torch.zeros(2, 5, 24), downsampling="blur")

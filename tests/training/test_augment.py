@@ -140,7 +140,7 @@ def test_twins_that_are_turned_too_move_in_opposite_directions() -> None:
 
 def test_an_odd_batch_holds_no_twins() -> None:
     x, y = _batch(3)
-    with pytest.raises(UsageError, match="must hold every sample twice; got 3 samples"):
+    with pytest.raises(UsageError, match="must contain every sample twice; got 3 samples"):
         augment(x, y, Augment(shift=1), seed=0, twins=True)
 
 

@@ -94,7 +94,7 @@ def test_wrong_options_are_errors(options: dict[str, object], message: str) -> N
 
 
 def test_nothing_to_train_is_an_error() -> None:
-    with pytest.raises(UsageError, match=r"not frozen, and none is"):
+    with pytest.raises(UsageError, match=r"trainable parameter, and all are frozen"):
         build_optimizer(nn.Linear(1, 1).requires_grad_(False), OptimizerConfig())
 
 

@@ -18,7 +18,7 @@ def _judged(z: torch.Tensor):
 def test_planted_collapses_are_named_with_their_reason() -> None:
     torch.manual_seed(0)
     point = torch.ones(200, 32) + 1e-3 * torch.randn(200, 32)
-    assert "all embeddings are nearly one" in _judged(point).text
+    assert "all embeddings are nearly identical" in _judged(point).text
     line = torch.randn(200, 1) * torch.randn(1, 32) + 1e-3 * torch.randn(200, 32)
     assert "lie along a line" in _judged(line).text
     assert _judged(point).collapsed

@@ -155,7 +155,7 @@ def test_data_gives_the_images_where_none_is_named() -> None:
 def test_more_images_than_asked_for_are_said() -> None:
     found = neocog.explain(convnet(), drawn(5, 3, 8, 8), n=2, sanity_checks=False)
     assert len(found.figures["images"]) == 2
-    assert found.notes == ("The first 2 images; --samples takes more.",)
+    assert found.notes == ("The first 2 images; --samples gives more.",)
 
 
 @pytest.mark.parametrize("method", ["features", "template-matching"])
@@ -180,10 +180,10 @@ def test_maps_of_several_images_say_whose_they_are() -> None:
 def test_what_cannot_be_explained_says_so() -> None:
     net, x = convnet(), drawn(1, 3, 8, 8)
     with pytest.raises(
-        UsageError, match=r"`gradcam` is no way of explaining. Did you mean `grad_cam`"
+        UsageError, match=r"`gradcam` is not an explanation method. Did you mean `grad_cam`"
     ):
         neocog.explain(net, x, method="gradcam")
-    with pytest.raises(UsageError, match="says not what size"):
+    with pytest.raises(UsageError, match="does not state the size"):
         neocog.explain(net, "seven.png")
     with pytest.raises(UsageError, match="Add the missing axes"):
         neocog.explain(net, x[0, 0])
@@ -195,11 +195,11 @@ def test_what_cannot_be_explained_says_so() -> None:
         neocog.explain(net, x, task="clasify")
     with pytest.raises(UsageError, match="counted from 0; got number -1"):
         neocog.explain(net, x, task="regress", target=-1)
-    with pytest.raises(UsageError, match="must be known, and a module does not say it"):
+    with pytest.raises(UsageError, match="must be known, and a module does not state it"):
         neocog.explain(net, method="activation-maximization")
     with pytest.raises(UsageError, match="A window is four numbers"):
         neocog.explain(net, x, method="template-matching", window=[1])
-    with pytest.raises(DataError, match="There is nothing at nowhere"):
+    with pytest.raises(DataError, match="nowhere does not exist"):
         neocog.explain(net, data="nowhere")
 
 
@@ -286,7 +286,7 @@ def test_filters_without_a_module_go_by_their_number() -> None:
     assert [f["shape"] for f in found.figures["layers"]] == [[2, 4, 1, 1]]
     with pytest.raises(UsageError, match=r"`#3` is none. Known: `#1`, `#2`"):
         neocog.explain(Bare(), x, method="filters", layer="#3")
-    with pytest.raises(UsageError, match=r"modules of their own; Bare has none. Take another"):
+    with pytest.raises(UsageError, match=r"modules of their own; Bare has none. Use another"):
         neocog.explain(Bare(), x, method="backward")
     inside = nn.Sequential(Bare(), nn.Flatten())
     both = neocog.explain(inside, x, method="filters", layer="0")

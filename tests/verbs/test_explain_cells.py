@@ -25,7 +25,7 @@ def test_the_cells_of_lenet5() -> None:
     assert found.figures["grid"] == [5, 5]
     # (0 + 15) / 2 - 2: the five cells lie evenly about the middle, 13.5.
     assert found.figures["cells"] == {"first": [5.5, 5.5], "step": [4.0, 4.0]}
-    assert "the first at pixel 5.5, each next one 4 further" in found.sections()[0].text
+    assert "the first at pixel 5.5, the next ones 4 apart" in found.sections()[0].text
     large = neocog.explain(net, drawn(1, 1, 32, 32), sanity_checks=False, layer="s4")
     assert large.figures["cells"]["first"] == [7.5, 7.5]
 
@@ -76,7 +76,7 @@ def test_patches_and_what_sums_up_the_whole_image_are_stretched() -> None:
     for net in (Vit(), Squeezed()):
         found = neocog.explain(net, drawn(1, 3, 16, 16), sanity_checks=False)
         assert found.figures["cells"] is None
-        assert "is not known: the map is stretched" in found.sections()[0].text
+        assert "is unknown: the map is stretched" in found.sections()[0].text
     assert cells_of(Squeezed(), (3, 16, 16), "gate", MAP) is None
     assert cells_of(Squeezed(), (3, 16, 16), "conv", MAP) == Cells((1.0, 1.0), (1.0, 1.0))
 

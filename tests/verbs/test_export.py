@@ -80,7 +80,7 @@ def test_a_state_dict_has_the_contract_beside_it_and_can_be_weights(
 def test_names_of_files(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert export(run, format="pt2").path == "run.pt2"
-    with pytest.raises(RunError, match=r"makes a new file, and `run\.pt2` is there"):
+    with pytest.raises(RunError, match=r"writes a new file, and `run\.pt2` exists"):
         export(run, format="pt2")
     with pytest.raises(RunError, match=r"holds the files of its run alone"):
         export(run, format="torch", out=run / "x.pt")

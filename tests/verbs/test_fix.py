@@ -241,7 +241,7 @@ def test_what_is_measured_or_chosen_on_is_not_learned_from(
         done = fixed(stranger, place, tmp_path / name, downsampling="blur", finetune=0.5)
         assert abs(learned["now"] - (splits["train"] - fewer)) <= 12  # as by tossing coins
         assert done.after.n == splits[name]
-    with pytest.raises(UsageError, match=r"names those that it learns from. Name DATA:val"):
+    with pytest.raises(UsageError, match=r"names the training samples. Use DATA:val"):
         fix(stranger, f"{bars}:train", out=tmp_path / "train")
     assert not (tmp_path / "train").exists()
 
@@ -275,25 +275,27 @@ def test_a_stop_keeps_what_was_reached(
 
 def test_wrong_use(run: Path, bars: Path, tmp_path: Path) -> None:
     out = tmp_path / "fixed"
-    with pytest.raises(UsageError, match=r"other downsampling than `stride`"):
+    with pytest.raises(UsageError, match=r"another downsampling than `stride`"):
         fixed(run, bars, out, downsampling="stride")
-    with pytest.raises(UsageError, match=r"`finetune` is a number of epochs from 0, got -1"):
+    with pytest.raises(UsageError, match=r"`finetune` is a number of epochs, at least 0, got -1"):
         fixed(run, bars, out, finetune=-1)
     with pytest.raises(UsageError, match=r"`budget` is a number of seconds above 0, got 0"):
         fixed(run, bars, out, budget=0)
-    with pytest.raises(UsageError, match=r"`best` is nothing that can be kept. Known: `better`"):
+    with pytest.raises(
+        UsageError, match=r"`best` is not a choice of what to keep. Known: `better`"
+    ):
         fixed(run, bars, out, keep="best")
     with pytest.raises(UsageError, match=r"`lr` is a positive learning rate, got -1"):
         fixed(run, bars, out, lr=-1)
-    with pytest.raises(UsageError, match=r"`consistency_weight` is a weight from 0, got nan"):
+    with pytest.raises(UsageError, match=r"`consistency_weight` is a weight, at least 0, got nan"):
         fixed(run, bars, out, consistency_weight=float("nan"))
     with pytest.raises(
-        UsageError, match=r"`consistency_weight` shapes the fine-tune, and `finetune` is 0"
+        UsageError, match=r"`consistency_weight` only affects the fine-tune, and `finetune` is 0"
     ):
         fixed(run, bars, out, consistency_weight=5.0, finetune=0)
-    with pytest.raises(UsageError, match=r"`zoom` is no kind of shift. Known: `circular`"):
+    with pytest.raises(UsageError, match=r"`zoom` is not a kind of shift. Known: `circular`"):
         fixed(run, bars, out, shift=("zoom",))
-    with pytest.raises(UsageError, match=r"`conv9` is no convertible group"):
+    with pytest.raises(UsageError, match=r"`conv9` is not a convertible group"):
         fixed(run, bars, out, layers=["conv9"])
     assert not out.exists()
     out.mkdir()

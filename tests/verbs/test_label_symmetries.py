@@ -118,7 +118,7 @@ def test_without_labels_nothing_is_called_safe() -> None:
     plain = one.to_json()
     assert (plain["augment"], plain["decided"]) == ({}, False)
     screen = one.first_screen()
-    assert screen.headline.startswith("The data itself varies by: rotation up to ±40°")
+    assert screen.headline.startswith("The data itself contains: rotation up to ±40°")
     assert "Safe" not in screen.text()
     assert not screen.next
 

@@ -62,7 +62,7 @@ def model() -> Model:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder a class."""
+    """One folder per class."""
     place = tmp_path_factory.mktemp("data") / "animals"
     for i, (x, y) in enumerate(zip(BYTES, LABELS.tolist(), strict=True)):
         (place / NAMES[y]).mkdir(parents=True, exist_ok=True)
@@ -135,7 +135,7 @@ def test_a_map_of_each_image_that_is_given(model, folder: Path) -> None:
         model, folder, images=path, method="top-activations", layer="conv", units=[0]
     )
     assert shown.sections()
-    with pytest.raises(UsageError, match="One data set is looked through"):
+    with pytest.raises(UsageError, match="Only one data set can be searched"):
         neocog.explain(model, [folder, "digits"])
 
 
@@ -170,7 +170,7 @@ def test_a_fix_of_tensors_comes_out_as_a_run(model, tmp_path: Path) -> None:
         model, FLOATS, finetune=0, n=16, shift=("circular",), out=tmp_path / "run", keep="fixed"
     )
     assert not done.labeled
-    with pytest.raises(DataError, match="needs 4 images or more; `the data` holds 3"):
+    with pytest.raises(DataError, match="needs at least 4 images; `the data` has 3"):
         neocog.fix(model, FLOATS[:3], finetune=0, out=tmp_path / "other")
 
 
@@ -193,11 +193,11 @@ def test_labels_beyond_the_outputs_are_left_out_and_said(model) -> None:
     want = float((model.module(FLOATS).argmax(1) == LABELS)[6:].float().mean())
     assert (found.n, found.accuracy) == (N, pytest.approx(want))
     said = " ".join(found.notes)
-    assert "6 of 24 labels are beyond the model's 3 outputs (the largest is 7)" in said
-    assert "Accuracy is of 18 of these 24 samples" in said
+    assert "6 of 24 labels exceed the model's 3 outputs (the largest is 7)" in said
+    assert "Accuracy covers the 18 of 24 samples" in said
     scored = neocog.evaluate(model, (FLOATS, labels))
     assert (scored.n, scored.accuracy) == (18, pytest.approx(want))
-    with pytest.raises(DataError, match="numbers of its 3 outputs; `the data` has none"):
+    with pytest.raises(DataError, match="indices of its 3 outputs; `the data` has none"):
         neocog.evaluate(model, (FLOATS, LABELS + 3))
     with pytest.raises(DataError, match=r"has none. Give them with the images, as \(x, y\)"):
         neocog.evaluate(model, FLOATS)
@@ -212,7 +212,7 @@ def test_names_of_a_dataset_count_where_the_model_has_them(model) -> None:
     y = torch.tensor([2, 0, -1])[LABELS]
     right = (model.module(FLOATS).argmax(1) == y)[y >= 0]
     assert (found.n, found.accuracy) == (16, float(right.double().mean()))
-    assert any("1 of the 3 classes of `the data` are none of the model's (`cow`)" in n
+    assert any("1 of the 3 classes of `the data` are not classes of the model (`cow`)" in n
                for n in found.notes)  # fmt: skip
     data.classes = ["0 - a", "1 - b", "2 - c"]  # as torchvision names digits
     assert neocog.evaluate(model, data).accuracy == (

@@ -134,11 +134,11 @@ def test_layers_that_change_nothing_are_left_out_of_the_table() -> None:
 @pytest.mark.parametrize(
     ("model", "size", "said"),
     [
-        ("resnet5", (3, 32, 32), "`resnet5` is no network, run folder or file. Did you mean"),
-        ("resnet50", None, "counted for images of one size; got none"),
+        ("resnet5", (3, 32, 32), "`resnet5` is not a network, run folder or file. Did you mean"),
+        ("resnet50", None, "needs an image size; got none"),
         ("resnet50", (3, 224), "got 3×224. Give --size C,H,W"),
-        ("torch.nn:Flatten", None, "does not say its own. Give --size C,H,W"),
-        (nn.Flatten(), (3,), "channels and at least one axis, whole numbers from 1; got 3"),
+        ("torch.nn:Flatten", None, "does not state its own. Give --size C,H,W"),
+        (nn.Flatten(), (3,), "channels and at least one axis, integers from 1; got 3"),
         (nn.Flatten(), (0, 8, 8), "got 0×8×8"),
     ],
 )

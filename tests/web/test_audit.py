@@ -43,7 +43,7 @@ def test_an_audit_is_made_once_and_kept() -> None:
         assert first["kind"] == "section"
         assert "of predictions flip under" in first["title"]
         assert {"bars", "scalar"} <= {e["kind"] for e in first["exhibits"]}
-        assert "made here of 4 samples of the split test" in made.json()["source"]
+        assert "short audit of 4 samples of the split test" in made.json()["source"]
         assert ask("/api/audit?model=0").json() == made.json()
         assert ask("/api/about").json()["audits"] == ["computed"]
 
@@ -55,7 +55,7 @@ def test_the_audit_of_a_run_folder_is_shown_and_says_so(run: Path) -> None:
         found = ask("/api/audit?model=0").json()
         assert found["sections"] == [SECTION.to_json()]
         assert found["source"] == (
-            "From the run folder, left there by neocog audit: 1,234 samples of digits:val."
+            "From the run folder, written by neocog audit: 1,234 samples of digits:val."
         )
 
 

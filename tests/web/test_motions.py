@@ -55,7 +55,7 @@ def test_zero_fill_by_a_part_of_a_pixel_is_between_two_pixels() -> None:
         ({"scale": 0}, "`scale` is a number from 0.1"),
         ({"angle": True}, "`angle` is a number"),
         ({"elastic": 3}, "`elastic` of a motion is an object"),
-        ({"elastic": {"seed": -1}}, "`seed` is a whole number"),
+        ({"elastic": {"seed": -1}}, "`seed` is an integer"),
     ],
 )
 def test_what_is_no_motion(plain, said: str) -> None:

@@ -35,7 +35,7 @@ def test_a_bare_module_takes_its_size_and_its_names_from_data() -> None:
 
 
 def test_a_bare_module_without_data_needs_a_size() -> None:
-    with pytest.raises(UsageError, match="which is not given"):
+    with pytest.raises(UsageError, match="needs an input size"):
         opened(nn.Flatten(), None)
     with pytest.raises(UsageError, match=r"The size of a sample is \(C, H, W\)"):
         opened(nn.Flatten(), None, size=(3,))
@@ -92,10 +92,10 @@ _WAVES = {"x": np.zeros((3, 1, 8))}
     [
         ({"x": np.full((3, 1, 8), np.nan)}, "made of finite numbers"),
         ({**_WAVES, "y": np.array(1)}, "with a class index each"),
-        ({**_WAVES, "y": np.array(["a", "b", "c"])}, "whole numbers from 0"),
-        ({**_WAVES, "y": np.eye(3)}, "whole numbers from 0"),
-        ({**_WAVES, "y": np.array([0, 1, -1])}, "whole numbers from 0"),
-        ({**_WAVES, "y": np.array([0.6, 1.0, 2.0])}, "whole numbers from 0"),
+        ({**_WAVES, "y": np.array(["a", "b", "c"])}, "integers from 0"),
+        ({**_WAVES, "y": np.eye(3)}, "integers from 0"),
+        ({**_WAVES, "y": np.array([0, 1, -1])}, "integers from 0"),
+        ({**_WAVES, "y": np.array([0.6, 1.0, 2.0])}, "integers from 0"),
         (None, "cannot be read as an .npz"),
     ],
 )
@@ -107,7 +107,7 @@ def test_odd_files_of_series_are_refused(tmp_path, arrays, sentence: str) -> Non
 
 
 class Maps(nn.Module):
-    """A model that is no classifier, so that it is opened twice."""
+    """A model that is not a classifier, so that it is opened twice."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -14,7 +14,7 @@ def test_what_is_no_number_in_bounds(value) -> None:
 
 @pytest.mark.parametrize("value", [None, "-1", "1.5", "²", 1.5, True, 11, 2**70, "9" * 30])
 def test_what_is_no_whole_number_in_bounds(value) -> None:
-    with pytest.raises(UsageError, match="`x` is a whole number from 0 to 10"):
+    with pytest.raises(UsageError, match="`x` is an integer from 0 to 10"):
         whole({"x": value}, "x", None, low=0, high=10)
 
 
@@ -27,9 +27,9 @@ def test_defaults_and_queries() -> None:
 
 
 def test_texts_and_choices() -> None:
-    with pytest.raises(UsageError, match="`x` is a text"):
+    with pytest.raises(UsageError, match="`x` is a string"):
         words({"x": 3}, "x", None)
-    with pytest.raises(UsageError, match="`x` is a text"):
+    with pytest.raises(UsageError, match="`x` is a string"):
         words({"x": "a" * 501}, "x", None)
     with pytest.raises(UsageError, match="Did you mean `wrong`"):
         choice({"x": "wrang"}, "x", "index", ("index", "wrong"))

@@ -157,7 +157,7 @@ def test_a_port_that_is_taken_is_one_sentence(port: int) -> None:
     process = start(*NET, "--port", str(port))
     _, err = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert "another program has it" in err
+    assert "another program uses it" in err
     assert "Traceback" not in err
 
 

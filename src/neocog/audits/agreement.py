@@ -24,7 +24,7 @@ class Kind:
         align: from predictions of shifted samples, the offset, the size of the samples and whether
             content wraps around, to the predictions shifted back; a prediction of the whole sample
             stays as it is.
-        agreement: from two predictions to one number a sample, 1 where they are the same.
+        agreement: from two predictions to one number per sample, 1 where they are the same.
         unit: of that number: "%" for a fraction, "" for a distance.
     """
 
@@ -61,8 +61,8 @@ def _moved_back(predicted: Tensor, offset: Tensor, size: tuple[int, ...], wraps:
     if bool(((steps - steps.round()).abs() > EVEN).any()):
         raise UsageError(
             f"A map of {'×'.join(map(str, predicted.shape[1:]))} for samples of "
-            f"{'×'.join(map(str, size))} can be moved back by whole steps only. "
-            "Give the model's output the size of its input, or audit whole shifts."
+            f"{'×'.join(map(str, size))} can be shifted back by whole steps only. Give the model "
+            "an output as large as its input, or audit integer shifts."
         )
     maps = predicted[:, None]
     moved, known = back(maps, jump), back.known(maps, jump)

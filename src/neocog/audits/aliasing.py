@@ -1,7 +1,7 @@
 """How much of the signal aliases at each downsampling layer?
 
 A downsampling layer is an operator at full rate of which every s-th sample is kept. Frequencies of
-its output above 1 / (2s) cycles a sample cannot be told from lower ones afterwards: they alias.
+its output above 1 / (2s) cycles per sample cannot be told from lower ones afterwards: they alias.
 Each such operation of a running network is performed once more at full rate, and the energy of its
 output is split at that frequency. The result is the fraction that aliases, also for functions and
 slices that belong to no module.
@@ -106,7 +106,7 @@ def aliasing(model: Measurable, data: AnySamples, *, batch: int = 16) -> tuple[A
 
 
 _CHOICES = (ChoosePhase, ChooseWindows, LearnedChoice)
-"""Modules that choose a phase: what they compute inside is no sampling of the feature map."""
+"""Modules that choose a phase: what they compute inside is not a sampling of the feature map."""
 
 
 class _Look(Observer):

@@ -33,7 +33,7 @@ DRAWN = 6
 """Layers that the image of a first screen names."""
 
 SMALL = 48
-"""Pixels a side up to which images are enlarged."""
+"""Pixels per side up to which images are enlarged."""
 
 
 def flip_rate(s: Shift) -> float:
@@ -83,12 +83,14 @@ def layers_by_cause(audit: Audit, most: int = DRAWN) -> Bars | None:
             names=[f"{printable(a.name)} ({a.kind})" for a in energy],
             series={"aliased": [a.aliased_energy for a in energy]},
             unit="%",
-            note="Of the energy before downsampling, at frequencies that the samples kept cannot "
-            "hold.",
+            note=(
+                "Fraction of the energy before downsampling that lies above the new Nyquist "
+                "frequency."
+            ),
         )
     known = audit.alignment is not None and not audit.alignment.unknown
     return Bars(
-        title="layers that break it, by cause",
+        title="layers that break equivariance, by cause",
         names=[printable(e.name) for e, _, _ in rows],
         series={
             "aliasing": [inside for _, inside, _ in rows],
@@ -126,7 +128,7 @@ def flip_pairs(
     note = "The same image at two positions, the predictions there"
     note += " (✓ correct, ✗ incorrect)" if any(f.truth is not None for f in flips) else ""
     if not large:
-        note += ". The first that flip, not the worst"
+        note += ". The first that flip, not the worst ones"
     return Gallery(
         title=title, images=images, captions=captions, together=2, large=large, note=f"{note}."
     )
@@ -200,7 +202,7 @@ def _offset(offset: Sequence[float]) -> str:
 
 
 def _drawn(image: np.ndarray) -> np.ndarray | None:
-    """(C, H, W) in [0, 1] as uint8; None of what is no image."""
+    """(C, H, W) in [0, 1] as uint8; None of what is not an image."""
     if image.ndim != 3 or len(image) not in (1, 3):
         return None
     x = np.clip(np.round(within(image) * 255), 0, 255).astype(np.uint8).transpose(1, 2, 0)

@@ -66,7 +66,7 @@ class AuditConfig:
         """Check names and numbers."""
         for mode in (*(self.shift or ()), *(self.maps or ())):
             if mode not in MODES:
-                raise UsageError(f"`{mode}` is no kind of shift. {did_you_mean(mode, MODES)}")
+                raise UsageError(f"`{mode}` is not a kind of shift. {did_you_mean(mode, MODES)}")
         absent = [m for m in self.maps or () if m not in (self.shift or MODES)]
         if absent:
             raise UsageError(
@@ -75,7 +75,7 @@ class AuditConfig:
             )
         if self.n is not None and self.n < 1:
             raise UsageError(
-                f"A measurement looks at one sample at least; got n={self.n}. Leave it out."
+                f"A measurement needs at least one sample; got n={self.n}. Leave it out."
             )
         if self.budget is not None and not 0 < self.budget < float("inf"):
             raise UsageError(

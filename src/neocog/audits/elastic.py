@@ -180,12 +180,13 @@ def elastic(
         progress: called with the fraction that is done.
 
     Raises:
-        UsageError: an amount is out of range, or the samples are no images.
+        UsageError: an amount is out of range, or the samples are not images.
     """
     model, data = measured(model, data)
     if len(data.size) != 2 or model.task == "segment":
         raise UsageError(
-            "Only images with one prediction each are deformed. Leave out the elastic measure."
+            "Elastic deformation needs images with one prediction each. Leave out the elastic "
+            "measure."
         )
     if not amounts or min(amounts) <= 0 or max(amounts) >= 1:
         raise UsageError(
@@ -250,6 +251,6 @@ def slope_of(amounts: np.ndarray, distance: np.ndarray, *, seed: int) -> tuple[f
 
 
 def _directions(n: int, seed: int) -> Tensor:
-    """Unit vectors (rows, columns), one a sample."""
+    """Unit vectors (rows, columns), one per sample."""
     angle = np.random.default_rng([seed, 0xC057]).uniform(0, 2 * math.pi, n)
     return torch.from_numpy(np.stack([np.sin(angle), np.cos(angle)], 1))

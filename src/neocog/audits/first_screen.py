@@ -265,9 +265,9 @@ def _causes(audit: Audit) -> list[str]:
             "is not an all-clear."
         )
     elif audit.layers and not lines:
-        lines = ["No layer that was measured on its own breaks shift equivariance."]
+        lines = ["No layer that was measured separately breaks shift equivariance."]
     if lines:
-        what = "Causes, with the equivariance error of each layer alone (relative L2)"
+        what = "Causes, with the local equivariance error of each layer (relative L2)"
         lines = ["", what if inside or border else "Causes", *lines]
     return lines
 

@@ -87,9 +87,9 @@ def _bound(audit: Audit, level: Level) -> str:
     if no_better_than_chance(audit) and s.majority is not None:
         return (
             f"Always predicting the most frequent class scores {flipped(s.majority)} %: flips of "
-            "such a model say little."
+            "such a model mean little."
         )
-    return f"The bound of {flipped(ROBUST, 0)} % lies within the interval."
+    return f"The threshold of {flipped(ROBUST, 0)} % lies within the interval."
 
 
 def _worst_layer(audit: Audit) -> str:

@@ -67,10 +67,13 @@ def layers_section(audit: Audit) -> Section:
             *(["Lie derivative"] if lie else []),
         ),
         rows=shifts,
-        note="Error: at the output, with all layers before it. Local: of this layer alone, its "
-        "input shifted exactly; in the interior, away from the border, downsampling breaks it."
+        note=(
+            "Error: at the layer's output, including all layers before it. Local: of this layer "
+            "only, with its input shifted exactly; in the interior, away from the border, only "
+            "downsampling breaks equivariance."
+        )
         + (
-            f" Lie derivative: how fast the error grows as the shift begins, for each "
+            f" Lie derivative: how fast the error grows at the start of the shift, per "
             f"{audit.nouns.unit}."
             if lie
             else ""
@@ -94,7 +97,7 @@ def layers_section(audit: Audit) -> Section:
                 columns=("", "layer", "error", "local", *(["Lie derivative"] if lie else [])),
                 rows=turns,
                 note="The same for exact quarter turns"
-                + ("; the Lie derivative is for each radian." if lie else "."),
+                + ("; the Lie derivative is per radian." if lie else "."),
             )
         )
     return Section(
@@ -117,13 +120,13 @@ def _none_drops(audit: Audit) -> str:
     alignment = audit.alignment
     if alignment is None or alignment.unknown:
         behind = "" if alignment is None else f" {', '.join(alignment.unknown)}"
-        return f"Nothing was seen to downsample; not analyzed{behind and ':'}{behind}."
+        return f"No downsampling was found; not analyzed{behind and ':'}{behind}."
     if alignment.total_stride != 1:
         return (
             f"No convolution, pool or slice downsamples; the total stride of "
             f"{alignment.total_stride} {audit.nouns.units} is that of other operations."
         )
-    return "Nothing in this model downsamples, but for global means."
+    return "Nothing in this model downsamples except global pooling."
 
 
 def sampling_section(audit: Audit) -> Section:
@@ -143,8 +146,10 @@ def sampling_section(audit: Audit) -> Section:
             title="downsampling layers",
             columns=("layer", "operation", "stride", "aliased energy", "grid"),
             rows=rows,
-            note="Fraction of the energy before downsampling, without the mean, at frequencies "
-            "above the Nyquist frequency of the samples that are kept.",
+            note=(
+                "Fraction of the energy before downsampling, without the mean, above the new "
+                "Nyquist frequency."
+            ),
         )
     ]
     worst = sorted(audit.aliasing, key=lambda a: -a.aliased_energy)[:SPECTRA]

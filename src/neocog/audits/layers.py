@@ -136,7 +136,7 @@ def layer_errors(
     model, data = measured(model, data)
     if model.size is not None and tuple(model.size) != tuple(data.size):
         raise UsageError(
-            f"Layers are looked at with samples of the size that the model takes, {model.size}; "
+            f"Layers are measured on samples of the model's input size, {model.size}; "
             f"got {data.size}. Open the data with that size."
         )
     max_shift = max(2, min(data.size) // 8) if max_shift is None else max_shift

@@ -44,7 +44,7 @@ class LieError:
     Args:
         name: of the submodule; `#2` marks its second call in one pass.
         shift: per pixel of shift.
-        rotation: per radian of rotation; None where the samples are no square images.
+        rotation: per radian of rotation; None where the samples are not square images.
     """
 
     name: str
@@ -62,7 +62,7 @@ def lie_errors(model: Measurable, data: AnySamples, *, batch: int = 16) -> tuple
         batch: batch size.
 
     Returns:
-        One row a layer, without maps that windows without padding have cut; none at all where an
+        One row per layer, without maps that windows without padding have cut; none at all where an
         operation of the model has no forward-mode derivative.
     """
     model, data = measured(model, data)

@@ -33,7 +33,7 @@ class Geometry:
     alignment: Alignment | None = None
     cost: Cost | None = None
     field: ReceptiveField | None = None
-    notes: tuple[str, ...] = ("Only outputs of this model are available: no layer was measured.",)
+    notes: tuple[str, ...] = ("This model only gives outputs, so no layer was measured.",)
 
     @property
     def macs(self) -> int | None:

@@ -134,7 +134,7 @@ class Scale(Jsonable):
 
     def exhibits(self) -> list[Exhibit]:
         """The sweep over factors."""
-        note = "Smaller content is framed by its reflection."
+        note = "Shrunk content is padded by reflection."
         return [_curve(self.sweep, "rescaled", "scale factor", note)]
 
     def sentences(self) -> list[str]:
@@ -186,8 +186,8 @@ def sweep(
     kind, n = kind_of(model.task), len(data)
     if model.task == "segment":
         raise UsageError(
-            "Rotated and rescaled images are compared by one prediction an image; a segmenter "
-            "gives maps. Audit its shifts."
+            "Rotation and scale are measured for models with one prediction per image; this one "
+            "outputs maps. Audit its shifts."
         )
     equal: list[list[Tensor]] = [[] for _ in motions]
     change: list[list[Tensor]] = [[] for _ in motions]
@@ -251,7 +251,7 @@ def rotation(
         progress: called with the fraction that is done.
 
     Raises:
-        UsageError: the step does not divide 90, or the samples are no images.
+        UsageError: the step does not divide 90, or the samples are not images.
     """
     model, data = measured(model, data)
     if not step > 0 or 90 % step:
@@ -308,7 +308,7 @@ def scale(
         progress: called with the fraction that is done.
 
     Raises:
-        UsageError: a factor is not positive, or the samples are no images.
+        UsageError: a factor is not positive, or the samples are not images.
     """
     model, data = measured(model, data)
     if len(data.size) != 2:

@@ -40,7 +40,7 @@ def mover(mode: str, *, size: tuple[int, ...], margin: Tensor) -> Mover:
         UsageError: there is no such kind.
     """
     if mode not in MODES:
-        raise UsageError(f"`{mode}` is no kind of shift. {did_you_mean(mode, MODES)}")
+        raise UsageError(f"`{mode}` is not a kind of shift. {did_you_mean(mode, MODES)}")
     if mode == "crop":
         return lambda x, offset: crop_at(x, margin - offset, size)
     return {"circular": shift_circular, "zeros": shift_zero_fill, "subpixel": shift_subpixel}[mode]
@@ -118,12 +118,12 @@ class Movable:
         spare = torch.tensor([(m - n) // 2 for m, n in zip(data.size, size, strict=True)])
         if any(m < n for m, n in zip(data.size, size, strict=True)):
             raise UsageError(
-                f"Samples must be as large as the model takes them, {size}, or larger; "
+                f"Samples must have the model's input size, {size}, or larger; "
                 f"got {data.size}. Open the data with that size."
             )
         if mode in ("circular", "subpixel") and 2 * reach >= min(size):
             raise UsageError(
-                f"Circular shifts by more than half of the samples come round from the other side; "
+                "Circular shifts by more than half the size repeat shifts from the other side; "
                 f"got a max_shift of {reach}, for {'×'.join(map(str, size))}. Give a smaller one."
             )
         self.reach = reach
@@ -192,10 +192,10 @@ class Movable:
             "subpixel": f"shifts by fractions of a {kind.unit} (Fourier, circular)",
         }[self.mode]
         each = " along each axis" if len(self.size) > 1 else ""
-        border = ", its border made by reflection" if self.reflected else ""
+        border = ", padded by reflection" if self.reflected else ""
         return (
-            f"{what}{border}, up to {self.reach} {kind.units}{each}, two different positions "
-            f"drawn for each sample (seed {seed}), evaluation mode, {str(self.model.dtype)[6:]}"
+            f"{what}{border}, up to {self.reach} {kind.units}{each}, two different random "
+            f"positions for each sample (seed {seed}), evaluation mode, {str(self.model.dtype)[6:]}"
         )
 
 

@@ -86,7 +86,7 @@ class Facts:
         task: what the model predicts.
         max_shift: maximum shift, in pixels.
         macs: of a forward pass; None where unknown.
-        controls: kinds of shift whose flips are split by cause, one more pass a sample.
+        controls: kinds of shift whose flips are split by cause, one more pass per sample.
         wide: crops are windows of larger images, so their unshifted predictions differ.
         black_box: only predictions are available.
         layers_done: they were measured already.
@@ -176,8 +176,8 @@ def limit(size: Sequence[int], budget: float | None = None) -> float:
 def map_samples(n: int) -> int:
     """Samples that a map of shifts is measured on, for so many samples in all.
 
-    A map of 9×9 shifts takes 81 passes a sample, everything else of one way of shifting 3 or 4; so
-    the two take about as long at any n: 64 of 1,000, and 8 at least.
+    A map of 9×9 shifts takes 81 passes per sample, everything else of one way of shifting 3 or 4;
+    so the two take about as long at any n: 64 of 1,000, and 8 at least.
 
     Example:
         >>> map_samples(1000), map_samples(250), map_samples(20), map_samples(60_000)

@@ -64,7 +64,7 @@ class Bound:
             value = _step(value, name, ".".join(self.key[: depth + 1]))
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise UsageError(
-                f"A bound is on a number; `{'.'.join(self.key)}` is "
+                f"A bound is on a single number; `{'.'.join(self.key)}` is "
                 f"{'not measured' if value is None else 'several'}. Name one figure of it."
             )
         return float(value), _OPERATORS[self.sign](float(value), self.number)
@@ -91,14 +91,16 @@ class Bound:
             elif value is None:
                 raise UsageError(
                     f"The audit has no figure `{where}`: with these options "
-                    f"`{'.'.join(self.key[:depth])}` is not measured. Ask for it, or for another."
+                    f"`{'.'.join(self.key[:depth])}` is not measured. Request it, or bound another "
+                    "figure."
                 )
             else:
                 value = _step(value, name, where)
         if isinstance(value, (str, bool, Mapping)):
             what = f"several: {_names(value)}" if isinstance(value, Mapping) else "none"
             raise UsageError(
-                f"A bound is on a number; `{'.'.join(self.key)}` is {what}. Name one figure of it."
+                f"A bound is on a single number; `{'.'.join(self.key)}` is {what}. Name one figure "
+                "of it."
             )
 
 
@@ -142,10 +144,10 @@ def _step(value: Any, name: str, where: str) -> Any:
         if name.isdigit() and int(name) < len(value):
             return value[int(name)]
         raise UsageError(
-            f"`{where[:KEY]}` is a place in a list of {len(value)}, counted from 0. "
-            "Name one of these."
+            f"`{where[:KEY]}` is an index into a list of {len(value)}, counted from 0. Give one of "
+            "those."
         )
-    raise UsageError(f"The audit has no figure `{where[:KEY]}`. It ends before the last name.")
+    raise UsageError(f"The audit has no figure `{where[:KEY]}`. The path goes one name too far.")
 
 
 def _names(value: Mapping[str, Any]) -> str:

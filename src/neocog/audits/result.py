@@ -117,7 +117,7 @@ class Audit(Jsonable):
 
     @property
     def layer_rows(self) -> list[dict[str, Any]]:
-        """A row a layer: its errors, their infinitesimal form, and how far it aliases."""
+        """A row per layer: its errors, their infinitesimal form, and how far it aliases."""
         lie = {e.name: e for e in self.lie}
         energy = {a.name: a.aliased_energy for a in self.aliasing}
         return [

@@ -91,9 +91,12 @@ def comparison(compared: Sequence[Compared], first: str, second: str, *, axes: i
     for one in compared[:1]:
         if one.accuracy_difference is not None and one.accuracy_ci is not None:
             gain = _points(one.accuracy_difference, one.accuracy_ci)
-            text = f"Accuracy, {printable(second)} less {printable(first)}: {gain} points."
+            text = (
+                f"Accuracy of {printable(second)}: Δ {gain} pp against the baseline "
+                f"{printable(first)}."
+            )
     if not rows:
-        text = "Regressed outputs have no consistency that could be compared."
+        text = "Consistency is not defined for regressed outputs."
         return Section(title="Comparison with the baseline", text=text)
     table = Table(
         title="consistency on the same samples and shifts",
@@ -107,8 +110,8 @@ def comparison(compared: Sequence[Compared], first: str, second: str, *, axes: i
             "Δ there, pp",
         ),
         rows=rows,
-        note="In brackets 95 % CIs, by bootstrap over paired samples. Consistency grows with "
-        "accuracy alone; the last column is on the samples that both predict correctly unshifted.",
+        note="In brackets: 95 % bootstrap CIs over paired samples. Consistency grows with "
+        "accuracy alone; the last column covers the samples that both predict correctly unshifted.",
     )
     return Section(title="Comparison with the baseline", exhibits=(table,), text=text)
 
@@ -213,19 +216,19 @@ def _causes(shares: Sequence[Shift], still: Sequence[str], words: Nouns) -> Tabl
     framed = [
         _mode(s.mode, s.axes) for s in shares if s.border is not None and s.mode != "circular"
     ]
-    other = "by the border" if list(still) == ["the border"] and not framed else "not by sampling"
+    other = "by the border" if list(still) == ["the border"] and not framed else "not by aliasing"
     frame = (
         f"; under {' and '.join(framed)} also what enters and leaves the frame" if framed else ""
     )
     return Table(
         title="flips by their cause",
-        columns=("shift", "samples", "flips", other, "added by sampling, pp"),
+        columns=("shift", "samples", "flips", other, "added by aliasing, pp"),
         rows=rows,
         note=f"95 % CI in brackets. {other.capitalize()}: flips under shifts by multiples of the "
         f"total stride, {stride} {words.units}, which every downsampler meets at one phase; of "
         "the samples that have such a multiple within reach. What can make them here: "
-        f"{', '.join(still) or 'nothing in the geometry'}{frame}. Added by sampling: what all "
-        "shifts flip beyond these; where its interval reaches zero, the two are not separated.",
+        f"{', '.join(still) or 'nothing in the geometry'}{frame}. Added by aliasing: flips under "
+        "all shifts beyond these; where its interval reaches zero, the two are not separated.",
     )
 
 
@@ -248,7 +251,7 @@ def _geometry(audit: Audit) -> Section:
     exhibits: list[Exhibit] = [
         Table(
             title="cost",
-            columns=("parameters", "MACs", "FLOPs", "activations", "ms a sample", "status"),
+            columns=("parameters", "MACs", "FLOPs", "activations", "ms per sample", "status"),
             rows=[
                 [c.params, c.macs, c.flops, c.activations, audit.seconds_per_image * 1e3, c.status]
             ],

@@ -255,7 +255,7 @@ class Shifting:
                 "Give a smaller one."
             )
         if mode == "subpixel":
-            stride = None  # a fraction of a pixel is no multiple of it
+            stride = None  # a fraction of a pixel is not a multiple of it
         self.seed, self.stride, self.done = seed, stride, 0
         self.movable = Movable(
             model, data, mode=mode, size=size, reach=max_shift, batch=batch, unshifted=unshifted

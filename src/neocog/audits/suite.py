@@ -85,8 +85,8 @@ def audit_model(
     black_box = black_box or (isinstance(model, Model) and model.black_box)
     if black_box and precision != "float32":
         raise UsageError(
-            f"A black box computes as its file says; got `precision={precision}`. "
-            "Leave it out, or audit the network that the file was made of."
+            f"The precision of a black box is that of its file; got `precision={precision}`. "
+            "Leave it out, or audit the network that it was exported from."
         )
     truths = data.y
     data, larger = unlabeled(data), None if larger is None else unlabeled(larger)
@@ -142,9 +142,7 @@ class _Work:
             self.batch = few
         self.notes: list[str] = []
         if model.task == "segment" and "subpixel" in config.modes:
-            self.notes.append(
-                "Maps of classes cannot be moved back by fractions of a unit: left out."
-            )
+            self.notes.append("Class maps cannot be shifted back by fractions of a unit: left out.")
 
     def audited(self, classes: tuple[str, ...], truths: np.ndarray | None) -> Audit:
         """Measure everything; labels may be -1, for samples of classes that the model lacks."""
@@ -286,7 +284,7 @@ class _Work:
             except TimeIsUp:
                 self.notes.append(
                     f"The machine was slower than when the audit was planned: the map of {mode} "
-                    "shifts was given up."
+                    "shifts was left out."
                 )
                 break
         self.plan = replace(self.plan, maps=tuple(grids), map_samples=few if grids else 0)
@@ -343,7 +341,7 @@ def _timed(model: ExactModel, data: Samples, batch: int | None) -> float:
         except Exception as e:  # of any kind: an external forward may raise anything
             raise ModelError(
                 f"The model must take a batch of {shape}, and fails "
-                f"({type(e).__name__}: {e}). Give the size that it takes."
+                f"({type(e).__name__}: {e}). Give its input size."
             ) from e
         one = _seconds(model, data, 1)
         many = min(batch_of(data, batch), max(1, int(TIMED / max(one, 1e-9))))

@@ -1,4 +1,4 @@
-"""Measures beside shifts and layers: one line a measure.
+"""Measures beside shifts and layers: one line per measure.
 
 A new one is a file with a function and a result, a line here, and a field of that name in
 `config.AuditConfig`. The option of the command line, the plan, the key of the result, the section

@@ -42,7 +42,7 @@ def of_known(predicted: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray | Non
     Example:
         >>> right, said = of_known(np.array([0, 1, 1]), np.array([0, -1, 2]))
         >>> right.tolist(), said
-        ([True, False], ['Accuracy is of 2 of these 3 samples, whose class the model knows.'])
+        ([True, False], ['Accuracy covers the 2 of 3 samples whose class the model knows.'])
     """
     known = truth >= 0 if truth.dtype.kind == "i" else np.ones(len(truth), bool)
     if not known.any():
@@ -50,7 +50,7 @@ def of_known(predicted: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray | Non
     notes = []
     if not known.all():
         notes.append(
-            f"Accuracy is of {known.sum():,} of these {len(known):,} samples, whose class the "
-            "model knows."
+            f"Accuracy covers the {known.sum():,} of {len(known):,} samples whose class the model "
+            "knows."
         )
     return np.asarray((predicted == truth)[known]), notes

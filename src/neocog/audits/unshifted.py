@@ -15,7 +15,7 @@ __all__ = ["Unshifted", "whole_map"]
 class Unshifted:
     """A model's outputs for unshifted samples, each batch computed on first use.
 
-    Outputs of one row a sample are kept as they are. Of maps only the classes are kept, which is
+    Outputs of one row per sample are kept as they are. Of maps only the classes are kept, which is
     what is compared: a thousand maps of logits would not fit into memory.
 
     Args:

@@ -40,7 +40,7 @@ def verdict(audit: Audit) -> str:
     sentences = [_shift(mode, s) for mode, s in audit.shift.items() if s.flip_rate is not None]
     if sentences and all(s.largest_class == 1 for s in audit.shift.values()):
         sentences.append(
-            "All predictions are of one class: that none flips says nothing of shifts."
+            "All predictions are of one class, so a flip rate of zero says nothing about shifts."
         )
     circular = audit.shift.get("circular")
     if circular is not None and circular.border is not None:
@@ -64,19 +64,19 @@ def blame(audit: Audit) -> str:
         text = _away(audit, inside)
     elif len(alone) > len(lost):
         text = (
-            "In the interior no layer that was measured on its own breaks shift equivariance on "
+            "In the interior, no layer that was measured separately breaks shift equivariance on "
             "these samples."
         )
     else:
-        text = "No layer could be measured on its own, so none is cleared."
+        text = "No layer could be measured separately, so none is cleared."
     if lost:
         named = ", ".join(printable(e.name) for e in lost[:NAMED]) + _more(lost)
-        text += f" Of {named} the error is no finite number, which clears nothing."
+        text += f" Of {named} the error is not a finite number, which clears nothing."
     functions = aliasing_layers(audit)[1]
     if functions:
         named = ", ".join(f"{printable(a.name)} ({a.kind})" for a in functions[:NAMED])
         text += (
-            f" Functions that downsample break equivariance{' too' if inside else ''}: "
+            f" Functional downsampling breaks equivariance{' too' if inside else ''}: "
             f"{named}{_more(functions)}."
         )
     border = border_layers(audit)
@@ -175,24 +175,24 @@ def _apart(audit: Audit, border: Border) -> str:
     elif able := causes(audit):
         text += f", though {_either(able)} could"
     if border.stride == 1:  # every shift is such a multiple
-        return f"{text}. All whole shifts are such multiples: there is no fixed sampling grid."
+        return f"{text}. All integer shifts are such multiples, so the sampling grid plays no part."
     low, _ = border.aliasing_ci
     more = border.aliasing
     if not more:
         return f"{text}. Other shifts of about that length flip as many."
     text += f". Other shifts of about that length flip {share(abs(more))} "
     if more < 0:
-        return f"{text}fewer: nothing points to the sampling grid."
+        return f"{text}fewer, so nothing points to the sampling grid."
     return f"{text}more{': the sampling grid.' if low > 0 else ', which may be chance.'}"
 
 
 def _still(audit: Audit) -> str:
     """Possible causes, in a sentence."""
     if audit.alignment is None or audit.alignment.unknown:
-        return "not everything was analyzed, so the cause is unknown"
+        return "the cause is unknown, as not everything was analyzed"
     reasons = causes(audit)
     if not reasons:
-        return "the geometry shows no cause; rounding is one, where two classes tie"
+        return "the geometry shows no cause; rounding can be one, where two classes tie"
     return f"that is {_either(reasons)}"
 
 

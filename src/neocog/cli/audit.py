@@ -55,16 +55,16 @@ def measure_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command("audit", context_settings=HELP)
 @click.argument("model")
 @click.argument("data")
-@click.option("--full", is_flag=True, help="Every measure, however long it takes.")
+@click.option("--full", is_flag=True, help="All measures, however long they take.")
 @click.option("--budget", type=SECONDS, help="Time limit, as 90s or 5m.  [60s; up to 64x64: 30s]")
 @click.option("--samples", "n", type=click.IntRange(1), help="Sample size.  [what fits, ≤ 1000]")
-@click.option("--all", "every_sample", is_flag=True, help="Every sample of the split.")
+@click.option("--all", "every_sample", is_flag=True, help="All samples of the split.")
 @click.option(
     "--shift", type=_Modes(), help="Kinds of shift, comma-separated; all.  [circular,crop]"
 )
 @click.option("--max-shift", type=click.IntRange(1), help="Largest shift in pixels.  [size / 8]")
-@click.option("--all-shifts", is_flag=True, help="Map every circular shift there is.")
-@click.option("--maps", type=_Modes(), help="Shifts that are mapped; all, none.  [what fits]")
+@click.option("--all-shifts", is_flag=True, help="Map all circular shifts.")
+@click.option("--maps", type=_Modes(), help="Shifts to map; all, none.  [what fits]")
 @click.option("--map-samples", type=click.IntRange(1), help="Sample size of maps.  [what fits]")
 @measure_options
 @click.option("--layers/--no-layers", default=None, help="Equivariance error of layers.  [yes]")
@@ -80,7 +80,7 @@ def measure_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--baseline", metavar="MODEL", help="Model to compare with, on the same samples.")
 @click.option("--baseline-weights", metavar="FILE", help="Weights of a baseline module:factory.")
-@click.option("--require", multiple=True, metavar='"KEY OP NUMBER"', help="A bound; see above.")
+@click.option("--require", multiple=True, metavar='"KEY OP NUMBER"', help="A bound, see above.")
 @click.option("--report", type=OUT_FILE, help="Write an HTML report.")
 @batch_size_option
 @strict_option

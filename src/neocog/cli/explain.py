@@ -43,7 +43,7 @@ METHODS = (
 
 
 class _Whole(click.ParamType):
-    name = "whole numbers"
+    name = "integers"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
         if isinstance(value, tuple):
@@ -51,7 +51,7 @@ class _Whole(click.ParamType):
         parts = str(value).split(",")
         if not all(re.fullmatch(r"[0-9]{1,9}", p.strip()) for p in parts):
             given = printable(str(value)[:60])
-            self.fail(f"whole numbers are separated by commas, got `{given}`. Write 0,3,5.")
+            self.fail(f"integers are separated by commas, got `{given}`. Write 0,3,5.")
         return tuple(int(p) for p in parts)
 
 
@@ -82,12 +82,17 @@ class _Whole(click.ParamType):
     help="Template position: rows and columns in pixels.",
 )
 @click.option(
-    "--samples", "n", type=click.IntRange(1), default=8, show_default=True, help="Images at most."
+    "--samples",
+    "n",
+    type=click.IntRange(1),
+    default=8,
+    show_default=True,
+    help="Maximum number of images.",
 )
 @click.option(
     "--sanity-checks/--no-sanity-checks",
     default=True,
-    help="Run the sanity checks of attribution maps.",
+    help="Sanity checks of attribution maps.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Random seed.  [0]")
 @click.option(

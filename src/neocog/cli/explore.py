@@ -20,7 +20,7 @@ __all__ = ["command"]
 @click.option(
     "--baseline",
     metavar="MODEL",
-    help="Second model to compare; an external one gets the same options, but no weights.",
+    help="Second model to compare; an external one uses the same options, except weights.",
 )
 @click.option(
     "--port", type=click.IntRange(1, 65535), help="Port on 127.0.0.1.  [8181, or a free one]"

@@ -51,16 +51,16 @@ __all__ = ["command"]
     help="Fine-tune this many epochs; 0 for none.  [12, or what --budget allows]",
 )
 @click.option("--budget", type=SECONDS, help="Time limit for the whole command: 60s, 5m.  [15m]")
+@click.option("--lr", type=float, default=0.0, help="Peak learning rate.  [chosen by short trials]")
 @click.option(
-    "--lr", type=float, default=0.0, help="Learning rate at the peak.  [chosen by short trials]"
-)
-@click.option(
-    "--consistency-weight", type=float, help="Weight of the consistency loss, 0 to 20.  [likewise]"
+    "--consistency-weight",
+    type=float,
+    help="Weight of the consistency loss, 0 to 20.  [chosen by short trials]",
 )
 @click.option(
     "--keep",
     default="better",
-    help="Keep the better model, or fixed: the fixed one in any case.  [better]",
+    help="Keep the better model; fixed: always the fixed one.  [better]",
 )
 @click.option(
     "--shift", default="", help="Kinds of shift, comma-separated; the first decides.  [crop]"

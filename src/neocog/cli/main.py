@@ -165,15 +165,15 @@ def _check(args: list[str]) -> None:
     """Refuse words that no file and no name can be.
 
     Raises:
-        click.UsageError: a word holds a null byte or half a letter.
+        click.UsageError: a word holds a null byte or an incomplete character.
     """
     for word in args:
         if "\0" in word or any(
             "\ud800" <= c <= "\udfff" and not "\udc80" <= c <= "\udcff" for c in word
         ):
             raise click.UsageError(
-                f"A word on the command line must be text; `{printable(word[:60])}` holds "
-                f"{'a null byte' if chr(0) in word else 'half a letter'}. Type it again."
+                f"Arguments of a command must be text; `{printable(word[:60])}` contains "
+                f"{'a null byte' if chr(0) in word else 'an incomplete character'}. Type it again."
             )
 
 
@@ -217,11 +217,11 @@ def _sentence(e: Exception) -> str:
         case NeocogError():
             return str(e)
         case OSError(errno=None):
-            return f"Something could not be read or written: {e}. Check the disk and the memory."
+            return f"Reading or writing failed: {e}. Check the disk and the memory."
         case MemoryError() | RuntimeError() | ImportError() | SystemError():
             return (
-                "The machine, or what this process is allowed of it (`ulimit -a`), has no memory "
-                "left. Use a smaller --batch-size, --size or model, or allow more."
+                "Out of memory, on the machine or within the limits of this process (`ulimit -a`). "
+                "Use a smaller --batch-size, --size or model, or allow more."
             )
     return str(e)
 

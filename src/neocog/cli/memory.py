@@ -11,7 +11,7 @@ def keep_freed_memory() -> bool:
     """Let this process reuse memory that it has freed, instead of giving it back at once.
 
     A network asks for the same large blocks with every batch and frees them again. By default the C
-    library of Linux returns such blocks to the system, which then has to clear each page anew; on
+    library of Linux returns such blocks to the system, which then has to clear each page again; on
     maps of a few megabytes that is about as much work as batch norm itself: the forward passes of a
     ResNet-18 are 1.5 times as fast without. A process keeps the most that it has held. The setting
     is the whole process's, so commands make it and library functions do not.

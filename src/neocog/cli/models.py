@@ -11,7 +11,7 @@ __all__ = ["command"]
 
 
 class Numbers(click.ParamType):
-    """Three whole numbers with commas: C,H,W."""
+    """Three integers with commas: C,H,W."""
 
     name = "C,H,W"
 

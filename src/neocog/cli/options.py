@@ -175,7 +175,7 @@ json_option = click.option(
 )
 
 verbose_option = click.option(
-    "--verbose", "-v", is_flag=True, help="Print all of it, as the report shows it."
+    "--verbose", "-v", is_flag=True, help="Print everything, like the report."
 )
 
 strict_option = click.option(
@@ -221,10 +221,16 @@ _MODEL = (
         "--mean", type=NUMBERS, metavar="M,…", help="Mean per channel of pixels in [0, 1].  [0]"
     ),
     click.option(
-        "--std", type=NUMBERS, metavar="S,…", help="Standard deviation per channel, likewise.  [1]"
+        "--std",
+        type=NUMBERS,
+        metavar="S,…",
+        help="Standard deviation per channel of pixels in [0, 1].  [1]",
     ),
     click.option(
-        "--classes", type=_Classes(), metavar="FILE", help="Class names, one per line; or how many."
+        "--classes",
+        type=_Classes(),
+        metavar="FILE",
+        help="Class names, one per line; or their number.",
     ),
     init_option,
     click.option(
@@ -266,7 +272,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def parse_value(text: str) -> Any:
-    """A value parsed as TOML; anything that is no TOML is a string.
+    """A value parsed as TOML; anything that is not TOML is a string.
 
     Example:
         >>> parse_value("0.1"), parse_value("true"), parse_value("[3, 4]"), parse_value("cosine")
@@ -290,7 +296,7 @@ def parse_setting(text: str, *, table: str = "") -> tuple[str, Any]:
     """
     key, sign, value = text.partition("=")
     if not sign or not key.strip():
-        raise UsageError(f"A setting is KEY=VALUE, got `{text}`. Write `shift=2`, say.")
+        raise UsageError(f"A setting is KEY=VALUE, got `{text}`. Write `shift=2`, for example.")
     key = key.strip()
     return (f"{table}.{key}" if table else key), parse_value(value.strip())
 

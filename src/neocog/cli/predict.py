@@ -51,8 +51,8 @@ def command(
 
     if not paths:
         raise UsageError(
-            "Predicting needs image files or folders, and none was given. Name some, or `-` for a "
-            "list on standard input."
+            "A prediction needs image files or folders, and none were given. Name some, or `-` for "
+            "a list on standard input."
         )
     trained = load(model, **opening)
     used = failed = 0
@@ -71,7 +71,7 @@ def command(
         failed += prediction.error is not None
     if not used:
         raise DataError(
-            f"Predicting needs a readable image; of {failed} files none is. "
+            f"A prediction needs a readable image; of {failed} files none is. "
             "Check the paths; `neocog data FOLDER` says what is wrong with each file."
         )
 

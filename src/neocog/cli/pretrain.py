@@ -47,9 +47,7 @@ METHODS = "vicreg, simclr, barlow-twins, byol, fastsiam, emp-ssl, rotation or ma
     help="Augmentations of each view, such as crop=0.2,flip=true.  [chosen by the images]",
 )
 @click.option("--batch-size", type=int, help="Images per step.  [256; fewer of small sets]")
-@click.option(
-    "--lr", type=float, help="Learning rate at the peak of the schedule.  [suits the model]"
-)
+@click.option("--lr", type=float, help="Peak learning rate.  [suits the model]")
 @click.option("--optimizer", help="Optimizer: sgd or adamw.  [adamw]")
 @click.option("--seed", type=int, help="Random seed of weights, order and augmentation.  [0]")
 @click.option("--device", type=DEVICE, help="cpu, cuda, cuda:1 or mps.  [the fastest available]")

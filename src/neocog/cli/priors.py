@@ -19,15 +19,15 @@ class _Sizes(click.ParamType):
         if isinstance(value, tuple):
             return value
         if not re.fullmatch(r"\s*[0-9]{1,9}(\s*,\s*[0-9]{1,9})*\s*", str(value)):
-            self.fail("sizes are whole numbers separated by commas. Write 100,300,1000.")
+            self.fail("sizes are integers separated by commas. Write 100,300,1000.")
         return tuple(int(n) for n in str(value).split(","))
 
 
 @click.command("priors", context_settings=HELP)
 @click.argument("source", metavar="DATA")
-@click.option("--full", is_flag=True, help="Every twin at every size, 5 seeds, however long.")
+@click.option("--full", is_flag=True, help="All twins at all sizes, 5 seeds, however long.")
 @click.option("--seeds", type=click.IntRange(1, 1000), help="Random draws.  [3, more if they fit]")
-@click.option("--sizes", type=_Sizes(), help="Images to train on: 100,300,1000.  [what there is]")
+@click.option("--sizes", type=_Sizes(), help="Training-set sizes: 100,300,1000.  [all images]")
 @click.option("--strict", is_flag=True, help="Stop at the first unreadable file.")
 @click.option("--report", type=OUT_FILE, help="Write an HTML report with the learning curves.")
 @verbose_option

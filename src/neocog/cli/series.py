@@ -24,7 +24,7 @@ class _Series(click.ParamType):
 
 
 series_option = click.option(
-    "--series", type=_Series(), metavar="C,N", help="Of a model of series, its sample."
+    "--series", type=_Series(), metavar="C,N", help="Sample size of a model of series."
 )
 
 
@@ -41,5 +41,5 @@ def sized(opening: Mapping[str, Any], series: tuple[int, int] | None) -> Mapping
     if series is None:
         return opening
     if "size" in opening:
-        raise click.UsageError("--size C,N and --series C,N say the same; give one of them.")
+        raise click.UsageError("--size C,N and --series C,N mean the same; give one of them.")
     return {**opening, "size": series}

@@ -50,12 +50,12 @@ __all__ = ["command"]
 @click.option(
     "--labels",
     metavar="N|FILE",
-    help="Labels of each class that are used, or a CSV/JSON file of path,label.  [all]",
+    help="Labels to use per class, or a CSV/JSON file of path,label.  [all]",
 )
 @click.option(
     "--semi",
     metavar="fixmatch|pseudo|none",
-    help="How training images without a label are trained on.  [none]",
+    help="Method for unlabeled training images.  [none]",
 )
 @click.option(
     "--augment",
@@ -63,13 +63,11 @@ __all__ = ["command"]
     help="Augmentations, such as shift=2,flip=true; none for none.",
 )
 @click.option("--batch-size", type=int, help="Samples per step.  [128; fewer of small sets]")
-@click.option(
-    "--lr", type=float, help="Learning rate at the peak of the schedule.  [suits the model]"
-)
+@click.option("--lr", type=float, help="Peak learning rate.  [suits the model]")
 @click.option(
     "--class-weights",
     type=click.Choice(["none", "balanced"]),
-    help="balanced: all classes count alike, however many images each has.  [none]",
+    help="balanced: equal weight for all classes.  [none]",
 )
 @click.option("--optimizer", help="Optimizer: sgd or adamw.  [sgd]")
 @click.option(
@@ -170,7 +168,7 @@ def _seeds(given: dict[str, Any], watch: Any) -> dict[str, Any]:
     began, runs = click.get_current_context().obj, []
     if (out / "recipe.toml").exists():
         raise UsageError(
-            f"The runs of several seeds need a folder of their own; `{printable(out)}` is a run "
+            f"The runs of several seeds need a separate folder; `{printable(out)}` is a run "
             "itself. Choose another with --out."
         )
     for n in range(given["seeds"]):  # a folder that cannot be used is refused before training

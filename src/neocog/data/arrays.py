@@ -298,12 +298,12 @@ def _idx_array(file: BinaryIO, packed: bool, name: str) -> np.ndarray:
         raise DataError(f"{name} cannot be read ({e}). Take an undamaged copy.") from e
     if not start:
         raise DataError(
-            f"An idx file of bytes begins with 00 00 08; {name} begins with "
+            f"An idx file of bytes starts with 00 00 08; {name} begins with "
             f"{bytes(head[:4]).hex(' ') or 'nothing'}. Take an undamaged copy."
         )
     if have != need:
         raise DataError(
-            f"{name} says it holds {shape}, {need:,} bytes; it has "
+            f"{name} declares the shape {shape}, {need:,} bytes; it has "
             f"{'more' if have > need and packed else f'{have:,}'}. Take an undamaged copy."
         )
     return raw.reshape(shape)
@@ -350,7 +350,7 @@ def _labels(y: np.ndarray, path: Path) -> np.ndarray:
         y = y.astype(np.int64)
     if y.ndim != 1 or y.dtype.kind not in "iuUSb":
         raise DataError(
-            f"Labels are whole numbers or words, one an image; those of {printable(path)} are "
+            f"Labels are integers or strings, one per image; those of {printable(path)} are "
             f"{y.dtype} of shape {y.shape}. Turn one-hot rows into numbers with argmax(1)."
         )
     return y
@@ -446,6 +446,6 @@ def _same_channels(raw: Sequence[tuple[np.ndarray, np.ndarray, str]]) -> None:
     shapes = {x.shape[3] for x, _, _ in raw}
     if len(shapes) > 1:
         raise DataError(
-            "All parts of a data set have the same number of channels; these have "
-            f"{sorted(shapes)}. Save them alike."
+            "All splits of a data set must have the same number of channels; these have "
+            "{sorted(shapes)}. Convert them to one."
         )

@@ -83,7 +83,7 @@ def batches(
         ((8, 1, 28, 28), torch.float32)
     """
     if size < 1:
-        raise UsageError(f"A batch holds at least one sample; got size={size}. Ask for 1 or more.")
+        raise UsageError(f"A batch needs at least one sample; got size={size}. Give 1 or more.")
     n = len(split)
     rows = order(n, seed=seed, epoch=epoch) if shuffle else np.arange(n)
     if even and n:
@@ -113,7 +113,7 @@ def statistics(
         UsageError: color images and another number of channels.
     """
     if not len(split):
-        raise DataError("Statistics need images; this split is empty. Take another split.")
+        raise DataError("Statistics need images; this split is empty. Use another split.")
     own = split.x.shape[3]
     wanted = own if channels is None else channels
     if own not in (1, wanted):

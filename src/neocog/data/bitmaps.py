@@ -39,7 +39,7 @@ def plan_bmp(data: bytes) -> DecodePlan:
         else:
             width, height, _, bits, packing = struct.unpack_from("<iiHHI", data, 18)
     except struct.error as e:
-        raise DataError("damaged or cut off: the header of a BMP") from e
+        raise DataError("damaged or truncated: the header of a BMP") from e
     if packing not in (0, 1, 2, 3, 6) or (packing in (1, 2) and len(data) > _RUNS):
         raise DataError(
             "a BMP that is packed in a way that is not read (another format inside, or more than "
@@ -92,7 +92,7 @@ def plan_gif(data: bytes) -> DecodePlan:
         else:
             raise DataError(f"damaged: more than {_BLOCKS:,} blocks before the image")
     except (struct.error, IndexError) as e:
-        raise DataError("damaged or cut off: a GIF ends before its image does") from e
+        raise DataError("damaged or truncated: a GIF ends before its image does") from e
     marks = [pixel_format.ALPHA] if clear else []
     if _more_frames(data, end):
         marks.append(pixel_format.SEVERAL)
@@ -156,7 +156,7 @@ def plan_webp(data: bytes) -> DecodePlan:
         else:
             raise DataError("damaged: a WebP without an image")
     except (struct.error, IndexError) as e:
-        raise DataError("damaged or cut off: the header of a WebP") from e
+        raise DataError("damaged or truncated: the header of a WebP") from e
     marks += [pixel_format.ALPHA] if alpha else []
     return DecodePlan(
         form=PixelFormat("WEBP", "rgb", 8, "unsigned", "straight" if alpha else "none"),

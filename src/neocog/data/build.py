@@ -70,8 +70,8 @@ def build_digits(options: LoadOptions) -> Built:
     """The digits built in; small enough to need no cache."""
     if options.size and max(options.size) > DIGITS_SIZE:
         raise UsageError(
-            f"The built-in digits have 28 pixels a side and are enlarged to {DIGITS_SIZE} at most; "
-            f"got size={options.size}. Leave the size out."
+            f"The built-in digits have 28 pixels per side and are enlarged to {DIGITS_SIZE} at "
+            f"most; got size={options.size}. Leave the size out."
         )
     x, y, parts = read_digits()
     ids = ids_of(x)
@@ -383,7 +383,7 @@ def _outlined(
             )  # fmt: skip
             if failed:
                 raise DataError(
-                    f"`{printable(listing.root)}` changed while it was read "
+                    f"`{printable(listing.root)}` changed while being read "
                     f"({printable(next(iter(failed.values())))}). Start again."
                 )
             writer.put("x", part)
@@ -442,10 +442,10 @@ def _unusable_classes(
 def _stop_at(faults: Sequence[Fault]) -> None:
     if faults:
         raise DataError(
-            f"Strict reading takes every file or none; {printable(faults[0].path)} is "
+            f"Strict reading requires every file to be readable; {printable(faults[0].path)} is "
             f"{faults[0].reason}"
             + (f", and {len(faults) - 1} more" if len(faults) > 1 else "")
-            + ". Mend or remove it, or read without strict."
+            + ". Repair or remove it, or read without strict."
         )
 
 
@@ -462,8 +462,8 @@ def _nothing(path: str, faults: Sequence[Fault]) -> DataError:
         else ""
     )
     return DataError(
-        f"A data folder holds images that open; none in {printable(path)} can be used."
-        f"{why} Give a folder of images, or save these anew."
+        f"A data folder must contain readable images; none in {printable(path)} can be used."
+        f"{why} Give a folder of images, or re-save these."
     )
 
 

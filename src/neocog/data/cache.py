@@ -78,8 +78,8 @@ def _of_an_unknown_user() -> Path:
         return folder  # it cannot be written, which is reported when something is to be
     if not stat.S_ISDIR(held.st_mode) or held.st_uid != os.getuid() or held.st_mode & 0o022:
         raise UsageError(
-            f"A user without a home keeps decoded images in {printable(folder)}, which belongs "
-            "to another user. Set NEOCOG_CACHE to a folder of your own."
+            f"Without a home folder, decoded images are cached in {printable(folder)}, which "
+            "belongs to another user. Set NEOCOG_CACHE to a folder of your own."
         )
     return folder
 
@@ -101,7 +101,7 @@ _NO_ARRAY = (
     SyntaxError,
     tokenize.TokenError,
 )
-"""What NumPy raises for a file that is no array: its header is a piece of Python."""
+"""What NumPy raises for a file that is not an array: its header is a piece of Python."""
 
 _UNRESERVED = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 if sys.platform == "linux":
@@ -190,7 +190,7 @@ class Cache:
                 continue  # the folder went away under it
             except _Unwritable as e:
                 warnings.warn(
-                    f"Decoded images are kept in {printable(self.folder)}, which cannot be "
+                    f"Decoded images are cached in {printable(self.folder)}, which cannot be "
                     f"written ({e}); they stay in memory and are decoded again next time. "
                     "Set NEOCOG_CACHE to a folder that can be written.",
                     stacklevel=2,
@@ -263,7 +263,7 @@ class Cache:
         raise AssertionError
 
     def _write(self, path: Path, data: bytes) -> None:
-        """Whole or not at all; a cache that cannot be written is no error."""
+        """Whole or not at all; a cache that cannot be written is not an error."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             for left in path.parent.glob(".new-*"):
@@ -308,7 +308,8 @@ def _limit() -> float:
         limit = -1.0
     if not limit >= 0:
         raise UsageError(
-            f"NEOCOG_CACHE_LIMIT is a number of gigabytes; got {short_repr(text)}. Write 20, say."
+            f"NEOCOG_CACHE_LIMIT is a number of gigabytes; got {short_repr(text)}. Write 20, for "
+            "example."
         )
     return limit
 

@@ -50,7 +50,7 @@ _PAIRS = 1 << 22
 
 
 class Traits(NamedTuple):
-    """What images are compared by, a row an image."""
+    """What images are compared by, a row per image."""
 
     digest: np.ndarray
     """Of all pixels, uint64 (B,)."""

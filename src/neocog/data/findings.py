@@ -92,7 +92,7 @@ def _detail(sheet: Sheet, across: int) -> str:
 def _figures(sheet: Sheet, n: int, across: int, unreadable: int) -> tuple[Scalar, ...]:
     splits = ", ".join(f"{name} {count:,}" for name, count in sheet.n.items() if count)
     if not sheet.classes and not sheet.found_splits:
-        splits = "only a fix splits what has no labels"
+        splits = "splits without labels are used only by `neocog fix`"
     figures = [Scalar(title="images", value=n, note=splits)]
     if len(sheet.classes) > 1:
         note = "smallest class over largest"
@@ -113,7 +113,7 @@ def _next(sheet: Sheet, source: str, level: Level) -> tuple[Command, ...]:
         return ()
     commands = []
     if level != "good":
-        text = "List every file, to correct its label, replace or delete it"
+        text = "List every such file, to relabel, replace or delete it"
         commands.append(Command(text=text, words=("neocog", "data", path_word(source), "--json")))
     if not sheet.classes:
         words = ("neocog", "audit", "timm:resnet18", path_word(source))

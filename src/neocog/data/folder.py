@@ -25,7 +25,7 @@ __all__ = ["Listing", "scan", "walk"]
 
 DEEPEST = 64
 """Folders in one another that are entered."""
-_TWICE = "folder left out: another name (a symbolic link) of one that is read already"
+_TWICE = "folder left out: a symbolic link to a folder that is already read"
 
 
 @dataclass
@@ -245,7 +245,7 @@ def _stat(
         return names, stats, []
     deeper = [names[i] for i in np.flatnonzero(kind == stat.S_IFDIR).tolist()]
     for i in np.flatnonzero((kind != stat.S_IFREG) & (kind != stat.S_IFDIR)).tolist():
-        listing.faults.append(Fault(names[i], "no regular file (a device, pipe or socket)"))
+        listing.faults.append(Fault(names[i], "not a regular file (a device, pipe or socket)"))
     files = np.flatnonzero(kind == stat.S_IFREG)
     return [names[i] for i in files.tolist()], stats[files], deeper
 

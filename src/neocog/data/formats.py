@@ -58,7 +58,7 @@ _OTHERS: tuple[tuple[bytes, str, str], ...] = (
     (rb"#\?R", "Radiance HDR, without a fixed white", "map its tones and save it as PNG"),
     (rb"P7\n", "PAM", "save it as PNG, PPM or PGM"),
     (rb"qoif|DDS |farbfeld|\x8aMNG|FLIF", "an image in another format", _CONVERT),
-    (rb"version https://git-lfs", "a pointer of Git LFS, not the file",
+    (rb"version https://git-lfs", "a Git LFS pointer, not the file",
      "fetch it with `git lfs pull`"),
     (rb"\x93NUMPY", "a NumPy array", "save it as PNG, or all of them in an .npz with labels"),
     (rb"PK\x03\x04|\x1f\x8b|7z\xbc\xaf|Rar!|BZh|\xfd7zXZ", "an archive", "unpack it"),
@@ -66,7 +66,7 @@ _OTHERS: tuple[tuple[bytes, str, str], ...] = (
     (rb"(?i:(\xef\xbb\xbf)?\s*<(\?xml[^>]*>\s*(<!--.{0,999}?-->\s*)*<)?svg[\s>])", "SVG, a drawing",
      "save it as PNG"),
     (rb"(?i:(\xef\xbb\xbf)?\s*<(!doctype\s+html|html|head|body|\?xml))",
-     "a page of the web, not an image: the download failed", "fetch it again"),
+     "a web page, not an image: the download failed", "download it again"),
 )  # fmt: skip
 _REFUSED = tuple((re.compile(pattern, re.DOTALL), what, todo) for pattern, what, todo in _OTHERS)
 BYTES_LIMIT = 1 << 30
@@ -76,7 +76,7 @@ _FIRST = 4096
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
-    """The bytes of an image file; what is no regular file is not opened, what is none not read.
+    """The bytes of an image file; what is not a regular file is not opened, what is none not read.
 
     Args:
         path: of the file.
@@ -88,9 +88,9 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     try:
         kind = os.stat(path).st_mode  # noqa: PTH116 (a zero byte is a ValueError)
         if stat.S_ISDIR(kind):
-            raise DataError("is a folder that holds no file")
+            raise DataError("is a folder without files")
         if not stat.S_ISREG(kind):  # a pipe, socket or device may be waited for, for ever
-            raise DataError("no regular file (a device, pipe or socket)")
+            raise DataError("not a regular file (a device, pipe or socket)")
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(handle, "rb", buffering=0) as file:
             size = os.fstat(handle).st_size
@@ -99,8 +99,8 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
             rest = file.read(max(size, _FIRST) - len(start)) if size <= BYTES_LIMIT else b""
     except OSError as e:
         raise DataError(f"cannot be read ({e.strerror or e})") from e
-    except ValueError as e:  # a path with a zero byte, or that is no text
-        raise DataError("cannot be read (no path of a file)") from e
+    except ValueError as e:  # a path with a zero byte, or that is not a text
+        raise DataError("cannot be read (not a file path)") from e
     if size > BYTES_LIMIT:
         raise DataError(f"too large: {size:,} bytes, at most {BYTES_LIMIT:,} are read")
     return start + rest
@@ -133,7 +133,7 @@ def identify(data: bytes) -> str:
     for pattern, what, todo in _REFUSED:
         if pattern.match(start):
             raise DataError(f"{what}, which is not read; {todo}")
-    raise DataError("no image: the content is of no known image format")
+    raise DataError("not an image: the content has no known image format")
 
 
 def open_image(data: bytes, kind: str) -> PILImage.Image:

@@ -53,14 +53,14 @@ class KeptFraction:
         sentences, shape = [], f"{size[0]} × {size[1]}"
         if self._many(self.cut):
             sentences.append(
-                f"{self._of(self.cut)} lose more than a fifth of their area to the crop to {shape} "
-                f"(of the worst {_percent(self.area_min)} is kept): what identifies its class may "
-                "be cut away. Training with `--resize-mode pad` keeps all of each image."
+                f"{self._of(self.cut)} lose more than a fifth of their area in the crop to {shape} "
+                f"(the worst keeps {_percent(self.area_min)}), perhaps the object itself. "
+                "`--resize-mode pad` keeps the whole image."
             )
         if self._many(self.bent):
             sentences.append(
-                f"{self._of(self.bent)} change their aspect by more than a quarter when they are "
-                f"stretched to {shape}. Training with `--resize-mode pad` keeps it."
+                f"{self._of(self.bent)} change their aspect ratio by more than a quarter when "
+                f"stretched to {shape}. `--resize-mode pad` keeps it."
             )
         if self._many(self.shrunk):
             larger = f"--size {self.larger[0]},{self.larger[1]}"
@@ -79,13 +79,15 @@ class KeptFraction:
     def remark(self) -> str:
         """One sentence on all images."""
         if self.area_min >= 1 - 1e-9:
-            whole = "All of each image is kept"
+            whole = "Each image is kept whole"
         else:
             whole = (
-                f"Of the median image {_percent(self.area_median)} is kept, of the one that is cut "
-                f"most {_percent(self.area_min)}"
+                f"The crop keeps {_percent(self.area_median)} of the median image and "
+                f"{_percent(self.area_min)} of the worst"
             )
-        large = f"; {self._of(self.enlarged)} are more than doubled" if self.enlarged else ""
+        large = (
+            f"; {self._of(self.enlarged)} are enlarged more than twofold" if self.enlarged else ""
+        )
         return f"{whole}; the median scale is {self.scale_median:.2g}{large}."
 
     def _many(self, count: int) -> bool:

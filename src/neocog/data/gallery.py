@@ -25,7 +25,7 @@ def gallery(splits: Mapping[str, Split], sheet: Sheet) -> Section:
     exhibits = [samples(splits, sheet)]
     if sheet.duplicates:
         exhibits.append(copies(splits, sheet))
-    text = "As they are served: scaled and cut to one size."
+    text = "At the input size, resized and cropped."
     return Section(title="Images", exhibits=exhibits, text=text)
 
 
@@ -47,7 +47,7 @@ def samples(splits: Mapping[str, Split], sheet: Sheet, *, each: int = _EACH) -> 
         some = range(min(len(split), each * 4))
         images = [as_displayed(split.x[row]) for row in some]
         captions = [printable(split.names[row]) for row in some]
-    title = "some of each class" if sheet.classes else "some of the images"
+    title = "samples of each class" if sheet.classes else "samples"
     return Gallery(title=title, images=images, captions=captions)
 
 
@@ -80,10 +80,10 @@ def copies(
             label = printable(c.labels[i]) if c.labels else Path(printable(c.names[i])).name
             captions.append(f"{mark}{label}\n{c.kind}, {c.splits[i]}")
     return Gallery(
-        title="the same image twice",
+        title="duplicates",
         images=images,
         captions=captions,
         together=2,
         large=large,
-        note="✗: the two carry different labels." if any(c.conflict for c in ranked) else "",
+        note="✗: the two have different labels." if any(c.conflict for c in ranked) else "",
     )

@@ -83,7 +83,7 @@ def head(data: bytes) -> Head:
         data: the bytes of the file.
 
     Raises:
-        DataError: this is no image, or one that is refused; the message is the reason.
+        DataError: this is not an image, or one that is refused; the message is the reason.
     """
     j = parse(data)
     decode_plan, rule = plan(data, j)
@@ -126,7 +126,7 @@ def decode(
         (H, W, C), uint8, or uint16 for a gray image of 16 bits.
 
     Raises:
-        DataError: the file is no image, is damaged or is refused; the message is the reason.
+        DataError: the file is not an image, is damaged or is refused; the message is the reason.
         UsageError: `resize_mode` or `channels` is none of the known.
 
     Example:
@@ -165,8 +165,8 @@ def decode_file(
     x = decode(data, size=size, channels=channels, resize_mode=resize_mode)
     if is_blank(x) and head(data).alpha:
         warnings.warn(
-            f"{printable(path)} is transparent and of one color over white, as white drawings are: "
-            "nothing is left to see. Lay it over a dark color, and save it without transparency.",
+            f"{printable(path)} is transparent and blank over white, like a white drawing. Flatten "
+            "it onto a dark color and save it without transparency.",
             stacklevel=2,
         )
     return x

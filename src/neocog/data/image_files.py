@@ -28,5 +28,5 @@ def real_path(path: str) -> str:
     """Where a path leads; a text that can be none stays as it is."""
     try:
         return os.path.realpath(path)
-    except ValueError:  # a null byte, or half a letter
+    except ValueError:  # a null byte, or an incomplete character
         return path

@@ -6,7 +6,7 @@
     Dataset, DataLoader    of images, of (image, label) or of mappings; anything iterable
     Split, Samples         of `neocog.open_data` and of other verbs; `Inputs`, of this function
 
-Floats are in [0, 1] and taken as they are, for a model of raw values in any range; whole numbers
+Floats are in [0, 1] and taken as they are, for a model of raw values in any range; integers
 (uint8, 255 for white), PIL images and files are brought to the size that the model takes, as every
 image file is. What comes one by one is kept on disk: memory does not grow with the number of
 samples.
@@ -266,7 +266,7 @@ def _channels_first(x: np.ndarray, tensor: bool, takes: InputSpec | None) -> np.
 
 
 def _white(x: np.ndarray) -> np.ndarray:
-    """Whole numbers of which none is above 1: taken as 0 and 1, as they cannot be bytes."""
+    """Integers of which none is above 1: taken as 0 and 1, as they cannot be bytes."""
     if x.dtype in (np.uint8, np.uint16) and x.size and x.max() == 1:
         return x.astype(np.float32)
     return x
@@ -279,7 +279,7 @@ def _normalized(x: np.ndarray) -> tuple[str, ...]:
     sentence = (
         f"Values from {low:.3g} to {high:.3g} are normalized already, and taken as they are: "
     )
-    return (f"{sentence}what shifts bring in as black is 0, the mean.",)
+    return (f"{sentence}shifts fill with 0, the mean.",)
 
 
 # ---- what comes one by one
@@ -294,15 +294,15 @@ def _rows(data: Any, axes: int) -> Rows:
             x = list(x)
         elif isinstance(x, Tensor) and single and x.shape[0] not in (1, 3):
             raise DataError(
-                f"Images are (B, C, H, W), and one alone is (C, H, W); got a tensor of "
-                f"{tuple(x.shape)}. Gray ones get their axis of channels by x[:, None]."
+                f"Images are (B, C, H, W), a single one is (C, H, W); got a tensor of "
+                f"{tuple(x.shape)}. Add the channel axis of gray images with x[:, None]."
             )
         else:
             x, y = [x], None if y is None else [y]
     if y is not None:
         if len(x) != len(y):
             raise DataError(
-                f"Every sample has one truth; got {len(x)} samples and {len(y)} truths. Give as "
+                f"Every sample has one label; got {len(x)} samples and {len(y)} labels. Give as "
                 "many, or None."
             )
         x = list(zip(x, y, strict=True))
@@ -367,8 +367,8 @@ def _labels(labels: Sequence[Any]) -> np.ndarray | None:
         return truths([-1 if label is None else label for label in plain])
     except ValueError as e:
         raise DataError(
-            "Labels are one number or word a sample, of one form for all; got several forms. "
-            "Give class indices, or leave them out."
+            "Labels are one number or string per sample, all of one kind; got several kinds. Give "
+            "class indices, or omit them."
         ) from e
 
 
@@ -384,21 +384,20 @@ def _check_size(samples: Samples, takes: InputSpec | None, larger: bool) -> None
     fits = all(a >= b for a, b in zip(given[1:], wanted[1:], strict=True)) and larger
     if given != wanted and not (fits and given[0] == wanted[0]):
         raise DataError(
-            f"The model takes samples of {wanted}, (C, H, W), and floats are taken as they are; "
-            f"got {given}. Resize them, or give uint8 tensors, PIL images or paths, which are "
-            "resized as the model says."
+            f"The model takes samples of {wanted}, (C, H, W), and floats are not resized; got "
+            f"{given}. Resize them, or give uint8 tensors, PIL images or paths, which are resized "
+            "as the model's spec says."
         )
 
 
 def _of_sizes(name: str, one: tuple[int, ...], other: tuple[int, ...], *, known: bool) -> DataError:
     wanted = (
-        "Floats are taken as they are: resize them, or give PIL images or uint8, which are resized"
+        "Floats are not resized: resize them, or give PIL images or uint8, which are"
         if known
         else "Resize them, or open the network with its size, neocog.load(network, size=…)"
     )
     return DataError(
-        f"Samples that are measured together have one size; {printable(name)} has {other}, those "
-        f"before it {one}. {wanted}."
+        f"Samples must have one size; {printable(name)} has {other}, earlier ones {one}. {wanted}."
     )
 
 

@@ -97,7 +97,7 @@ def parse(data: bytes) -> Jpeg | None:
         elif mark == 0xEE and body.startswith(b"Adobe") and length >= 14:
             adobe = body[11]
         at += 2 + length
-    raise DataError(f"damaged: more than {_SEGMENTS:,} segments before the image; save it anew")
+    raise DataError(f"damaged: more than {_SEGMENTS:,} segments before the image; re-save it")
 
 
 def plan_jpeg(data: bytes, j: Jpeg | None) -> DecodePlan:

@@ -1,7 +1,7 @@
 """A set of decoded images as the cache keeps it: read, and looked at before it is believed.
 
 A cache is a folder like any other: it is copied, cut and written by other programs. What does not
-fit is no error, the set is made again.
+fit is not an error, the set is made again.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def _check(split: str, names: str, arrays: dict[str, np.ndarray], num_classes: i
         good = good and ids is not None and ids.shape == y.shape and ids.dtype == np.uint64
         good = good and _named(split, names, arrays, len(y))
     if not good:
-        raise DataError(f"The split {split} of a kept set must fit together, and does not.")
+        raise DataError(f"The split {split} of a cached data set must be consistent, and is not.")
 
 
 def _named(split: str, names: str, arrays: dict[str, np.ndarray], count: int) -> bool:

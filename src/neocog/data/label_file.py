@@ -36,7 +36,7 @@ _CLASSES = (
     "y",
 )
 _HEADINGS = frozenset((*_PATHS, *_IDS, *_CLASSES))
-"""Words of a first line of CSV that is no label, without spaces, hyphens and underscores."""
+"""Words of a first line of CSV that is not a label, without spaces, hyphens and underscores."""
 
 
 def read_labels(file: Path) -> dict[str, str]:
@@ -48,7 +48,7 @@ def read_labels(file: Path) -> dict[str, str]:
     Raises:
         DataError: it cannot be read, holds no label, or names an image twice with two labels.
     """
-    text = read_text(file, limit=LIMIT, what="A file of labels", error=DataError)
+    text = read_text(file, limit=LIMIT, what="A label file", error=DataError)
     name = printable(file)
     if file.suffix.lower() == ".json":
         pairs = _pairs(parse_json(text, source=f"`{name}`", error=DataError), name)
@@ -56,8 +56,8 @@ def read_labels(file: Path) -> dict[str, str]:
         pairs = _lines(text, name)
     if not pairs:
         raise DataError(
-            f"A file of labels has a line `path,label` an image, and `{name}` has none. Write one "
-            "label a class at least."
+            f"A label file needs a line `path,label` per image, and `{name}` has none. Write at "
+            "least one label per class."
         )
     labels: dict[str, str] = {}
     for path, label in pairs:
@@ -81,13 +81,13 @@ def _lines(text: str, name: str) -> list[tuple[str, str]]:
             continue
         if len(cells) != 2 or not all(cells):
             if len(cells) == 1 and (";" in cells[0] or "\t" in cells[0]):
-                mend = "Its values are separated by commas: replace the semicolon or tab."
+                remedy = "Its values are separated by commas: replace the semicolon or tab."
             else:
-                mend = "Correct it, or put quotes around a path with a comma."
+                remedy = "Correct it, or put quotes around a path with a comma."
             count = f"{len(cells)} value{'s' * (len(cells) > 1)}"
             raise DataError(
-                f"A line of a file of labels is `path,label`; line {number} of `{name}` has "
-                f"{count}. {mend}"
+                f"A line of a label file is `path,label`; line {number} of `{name}` has "
+                f"{count}. {remedy}"
             )
         if not (first and all(_plain_word(c) in _HEADINGS for c in cells)):
             pairs.append((cells[0], cells[1]))
@@ -108,10 +108,12 @@ def _rows(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
             number = reader.line_num + 1
     except csv.Error as e:
         behind = "expected after" in str(e)
-        fault = "text follows a closing quote" if behind else "a quote is not closed"
+        fault = (
+            "text follows a closing quotation mark" if behind else "a quotation mark is not closed"
+        )
         raise DataError(
-            f"A line of a file of labels is `path,label`; in line {number} of `{name}` {fault}. "
-            'Correct it; a quote within quotes is written twice: "".'
+            f"A line of a label file is `path,label`; in line {number} of `{name}` {fault}. "
+            'Correct it; double a quotation mark within quotation marks: "".'
         ) from e
 
 
@@ -167,10 +169,10 @@ def matched_labels(
             raise _two_labels(names[row], known[rows[row]], label, file=printable(file))
     if missing:
         path, count = missing[0]
-        why = "is no image of the data" if not count else f"may be any of {count} images"
+        why = "is not an image of the data" if not count else f"matches {count} images"
         more = f" ({len(missing) - 1:,} more likewise)" if len(missing) > 1 else ""
         raise DataError(
-            f"A file of labels names images of the data; in `{printable(file)}` "
+            f"A label file names images of the data; in `{printable(file)}` "
             f"`{printable(path)}` {why}{more}. Write paths relative to the data folder, as "
             f"`{printable(names[0])}`."
         )

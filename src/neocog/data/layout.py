@@ -2,7 +2,7 @@
 
 Understood, from the published sets that people have on their disks:
 
-    ROOT/CLASS/**/image                          one folder a class
+    ROOT/CLASS/**/image                          one folder per class
     ROOT/{train, val, test}/CLASS/**/image       splits above the classes, in many spellings
     ROOT/CLASS/{train, val, test}/**/image       the other way around
     ROOT/one/or/more/folders/…                   any of these, some folders too deep
@@ -143,7 +143,7 @@ class _Tree:
                 if not path:
                     raise DataError(
                         f"A data folder has to be readable; {printable(self.top)} is not "
-                        f"({e.strerror}). Mind its rights."
+                        f"({e.strerror}). Check its permissions."
                     ) from e
                 self.faults.append(Fault(path, f"folder cannot be read ({e.strerror})"))
             self.known[path] = sorted(folders), images, sure
@@ -268,8 +268,8 @@ def _inner(tree: _Tree, level: str, layout: FolderLayout) -> str | None:
     if len(named) < len(full) and len(below) < 2:
         raise DataError(
             f"{printable(f'{tree.top}/{level}'.rstrip('/'))} holds {named[0]}/ and "
-            f"{' and '.join(f'{f}/' for f in full if f != named[0])}, a set for segmentation or "
-            "detection; only classification is understood here. Give a folder of class folders."
+            f"{' and '.join(f'{f}/' for f in full if f != named[0])}, a data set for segmentation "
+            "or detection; only classification is supported here. Give a folder of class folders."
         )
     if not below or (len(below) == 1 and tree.images(inner)):
         return None
@@ -296,7 +296,7 @@ def _flat(tree: _Tree, level: str, layout: FolderLayout) -> FolderLayout | None:
     else:
         return None
     if level:
-        layout.remarks.append(f"Taken from `{printable(level)}`, the only folder with images.")
+        layout.remarks.append(f"Read from `{printable(level)}`, the only folder with images.")
     return layout
 
 
@@ -309,7 +309,7 @@ def _say_loose(tree: _Tree, path: str, layout: FolderLayout) -> None:
 
 
 def _say_left(tree: _Tree, layout: FolderLayout, first: int) -> None:
-    """Names folders with images that are no splits and so are left out."""
+    """Names folders with images that are not splits and so are left out."""
     left: dict[str, list[str]] = {}
     for fault in layout.faults[first:]:
         if fault.reason.startswith(_LEFT) and tree.full(fault.path):
@@ -319,7 +319,7 @@ def _say_left(tree: _Tree, layout: FolderLayout, first: int) -> None:
         many = f"{len(paths)} folders with images are" if paths[1:] else "A folder with images is"
         layout.cautions.append(
             f"{many} left out, {folders}: {reason}. To use them, put each class into the folder of "
-            "its split; a class that is called like a split needs another name."
+            "its split; a class named like a split needs another name."
         )
 
 
@@ -343,19 +343,19 @@ def _checked(layout: FolderLayout, tree: _Tree, level: str) -> FolderLayout:
     top = tree.full_path(level)
     if not layout.classes:
         raise DataError(
-            "A data folder holds images, in one folder a class where they are labeled; "
+            "A data folder holds images, in one folder per class where they are labeled; "
             f"{printable(top)} holds neither. Give the folder that does."
         )
     names = sorted({c.name for c in layout.classes})
     small = {n.lower() for n in names}
     if small & NO_CLASSES and small & IMAGES:
         raise DataError(
-            f"{printable(top)} holds {'/ and '.join(map(printable, names[:5]))}/, a set for "
-            "segmentation or detection; only classification is understood here. "
-            "Give a folder of class folders."
+            f"{printable(top)} holds {'/ and '.join(map(printable, names[:5]))}/, a data set for "
+            "segmentation or detection; only classification is supported here. Give a folder of "
+            "class folders."
         )
     if level:
-        layout.remarks.append(f"Taken from `{printable(level)}`, the only folder with images.")
+        layout.remarks.append(f"Read from `{printable(level)}`, the only folder with images.")
     if level not in layout.splits and not any(c.path == level for c in layout.classes):
         _say_loose(tree, level, layout)
     _say_deep(tree, layout)
@@ -376,7 +376,7 @@ def _one_name(layout: FolderLayout) -> None:
     ):  # an alphabet in capitals and small letters: these are classes of their own
         for key in letters:
             del chosen[key]
-        layout.remarks.append("Capital and small letters are classes of their own.")
+        layout.remarks.append("Names that differ in case are separate classes.")
     merged = []
     for key, name in chosen.items():
         raw = sorted({c.name for c in layout.classes if class_key(c.name) == key})
@@ -384,8 +384,8 @@ def _one_name(layout: FolderLayout) -> None:
             merged.append(f"{' and '.join(spelled(raw))} are one class, `{printable(name)}`")
     if merged:
         layout.remarks.append(
-            "; ".join(merged) + ": names that differ in case, in their Unicode form or in outer "
-            "blanks only are one."
+            "; ".join(merged)
+            + ": names that differ only in case, Unicode form or surrounding spaces are one class."
         )
     layout.classes = [
         ClassFolder(c.role, c.path, chosen.get(class_key(c.name), c.name)) for c in layout.classes

@@ -59,7 +59,7 @@ class LoadOptions:
             )
         if size is not None and max(size) > LARGEST_SIZE:
             raise UsageError(
-                f"`size` is at most {LARGEST_SIZE} pixels a side, as every image is served at "
+                f"`size` is at most {LARGEST_SIZE} pixels per side, as every image is resized to "
                 f"that size; got {size}. Write size=(128, 128), for example."
             )
         if channels is not None and not 1 <= channels <= LARGEST:
@@ -74,15 +74,13 @@ class LoadOptions:
             )
         if resize_mode not in RESIZE_MODES:
             raise UsageError(
-                f"`resize_mode` says how sizes are met; got {resize_mode!r}. "
+                f"`resize_mode` is how images are resized; got {resize_mode!r}. "
                 f"{did_you_mean(resize_mode, RESIZE_MODES)}"
             )
         if part not in ("", *ROLES):
             raise UsageError(f"`part` is a split; got {part!r}. {did_you_mean(part, ROLES)}")
         if seed < 0:
-            raise UsageError(
-                f"`seed` is a whole number from zero; got {seed}. Write 0, for example."
-            )
+            raise UsageError(f"`seed` is an integer from zero; got {seed}. Write 0, for example.")
         return cls(
             size=None if size is None else (int(size[0]), int(size[1])),
             channels=channels,

@@ -32,7 +32,7 @@ RULE = (
 def array_of(item: object, takes: InputSpec | None, *, axes: int = 2) -> np.ndarray:
     """An image as (H, W, C), uint8, uint16 or float32 in [0, 1]; a series as (C, N), float32.
 
-    Files, PIL images and arrays of whole numbers are brought to the size that a model takes, as
+    Files, PIL images and arrays of integers are brought to the size that a model takes, as
     every image file is; floats are taken as they are. Gray becomes color, and color gray.
 
     Args:
@@ -110,7 +110,9 @@ def check_range(x: np.ndarray, takes: InputSpec | None) -> np.ndarray:
         return inside.astype(np.float32, copy=False)
     given = f"got {x.dtype} from {low:.4g} to {high:.4g}"
     if not np.isfinite([low, high]).all():
-        raise DataError(f"Values of images are finite, in [0, 1]; {given}. Mend what makes them.")
+        raise DataError(
+            f"Values of images are finite, in [0, 1]; {given}. Fix the code that makes them."
+        )
     if low >= 0 and high > 1:
         white = 255 if high <= 255 else 65535
         raise DataError(
@@ -214,13 +216,13 @@ def _channels_last(item: Tensor | np.ndarray, takes: InputSpec | None) -> np.nda
 
 
 def _fitted(x: np.ndarray, takes: InputSpec | None) -> np.ndarray:
-    """With the channels that a model takes; whole numbers in its size too."""
+    """With the channels that a model takes; integers in its size too."""
     if takes is None or len(takes.size) != 2:
         return x
     if x.shape[2] != takes.channels and {x.shape[2], takes.channels} != {1, 3}:
         raise DataError(
             f"The model takes images of {takes.channels} channels; got one of {x.shape[2]}. "
-            "Choose those that it takes."
+            "Use matching images."
         )
     if x.dtype != np.float32:
         size = (int(takes.size[0]), int(takes.size[1]))

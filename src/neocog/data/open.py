@@ -26,7 +26,7 @@ from neocog.keywords import known_keywords
 __all__ = ["ALL", "Source", "is_data", "open_data", "parse_source"]
 
 ALL = "all"
-"""Name of what is no split: every sample."""
+"""Name of what is not a split: every sample."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,7 +252,7 @@ def _build(
 
 def _check(path: Path, text: str) -> None:
     if not text.strip():  # `Path("")` is the current folder, as an unset variable of a shell is
-        raise UsageError("DATA names a folder or a file; got an empty name. Name one.")
+        raise UsageError("DATA is a folder or a file; got an empty name. Name one.")
     try:
         if path.exists():
             return
@@ -260,14 +260,16 @@ def _check(path: Path, text: str) -> None:
     except OSError:  # the name is too long, or a folder above may not be entered
         there = True
     if there:
-        regular(path, what="DATA that is no folder")
+        regular(path, what="DATA that is not a folder")
     if text.startswith(("hf:", "http:", "https:")):
         raise UsageError(
-            f"Data is read from this machine; {printable(text)} is elsewhere. Fetch it first."
+            f"Data is read from this machine; {printable(text)} is remote. Download it first."
         )
-    hint = " Or do you mean `digits`, the set built in?" if text.lower().startswith("dig") else ""
+    hint = (
+        " Or do you mean `digits`, the built-in data set?" if text.lower().startswith("dig") else ""
+    )
     parent = path.parent if path.parent.is_dir() else None
     near = [p.name for p in parent.iterdir()] if parent else []
     mean = did_you_mean(path.name, near) if near else ""
     mean = mean if mean.startswith("Did") else "Check the path."
-    raise DataError(f"There is nothing at {printable(text)}. {mean}{hint}")
+    raise DataError(f"{printable(text)} does not exist. {mean}{hint}")

@@ -53,7 +53,7 @@ class Npz:
         """An array.
 
         Raises:
-            DataError: it is damaged, or holds what is no number, truth value or text.
+            DataError: it is damaged, or holds what is not a number, boolean or string.
         """
         info = self._infos[name]
         try:
@@ -75,7 +75,8 @@ def open_npz(path: str | os.PathLike[str]) -> Iterator[Npz]:
         path: of the file.
 
     Raises:
-        DataError: it is no .npz of plain arrays, damaged, or unpacks to more than there is room.
+        DataError: it is not an .npz of plain arrays, damaged, or unpacks to more than there is
+            room.
     """
     npz_path = Path(path)
     with opened(path, what=_WHAT) as file:
@@ -115,7 +116,7 @@ def read_unpacked(file: BinaryIO, *, packed: bool) -> Iterator[bytes]:
     """The bytes of an open file in blocks; of a .gz those that are in it.
 
     Raises:
-        DataError: it is no .gz, or damaged.
+        DataError: it is not a .gz, or damaged.
     """
     if not packed:
         while block := file.read(_BLOCK):
@@ -128,11 +129,11 @@ def read_unpacked(file: BinaryIO, *, packed: bool) -> Iterator[bytes]:
             try:
                 block = inner.decompress(rest, _BLOCK)  # of nothing: what is still waiting inside
             except zlib.error as e:
-                raise DataError(f"it is no undamaged .gz: {e}") from e
+                raise DataError(f"it is not an undamaged .gz: {e}") from e
             if block:
                 yield block
             elif not rest:
-                raise DataError("it is cut off")
+                raise DataError("it is truncated")
         left = inner.unused_data.lstrip(b"\0")
         file.seek(-len(left), os.SEEK_CUR)
         if not left and not file.read(1):
@@ -190,7 +191,7 @@ def _check_contents(file: BinaryIO) -> None:
     tail = file.read()
     at = tail.rfind(b"PK\5\6")
     if at < 0:
-        raise DataError("it is no zip archive, or cut off")
+        raise DataError("it is not a zip archive, or truncated")
     listed = int.from_bytes(tail[at + 12 : at + 16], "little")
     if (far := tail.rfind(b"PK\6\7", 0, at)) >= 0:
         where = int.from_bytes(tail[far + 8 : far + 16], "little")
@@ -210,7 +211,7 @@ def _check_infos(infos: dict[str, zipfile.ZipInfo]) -> None:
         if info.flag_bits & 1:
             raise DataError(f"`{printable(name)}` is encrypted")
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise DataError(f"`{printable(name)}` is packed in a way that numpy does not write")
+            raise DataError(f"`{printable(name)}` uses a compression that NumPy does not write")
         check_room(info.file_size, info.compress_size)
     total = sum(i.file_size for i in infos.values())
     check_room(total, sum(i.compress_size for i in infos.values()))
@@ -230,9 +231,9 @@ def _read_array(stream: IO[bytes], size: int) -> np.ndarray:
     if dtype.hasobject:
         raise DataError("holds pickled objects, which would execute code")
     if dtype.kind not in _KINDS or dtype.subdtype is not None or not dtype.itemsize:
-        raise DataError(f"holds {printable(str(dtype)[:100])}, no numbers and no texts")
+        raise DataError(f"holds {printable(str(dtype)[:100])}, neither numbers nor strings")
     if not all(type(n) is int and n >= 0 for n in shape) or len(shape) > 32:
-        raise DataError("has a shape that is no list of whole numbers")
+        raise DataError("has a shape that is not a list of integers")
     need = math.prod(shape) * dtype.itemsize
     head = stream.tell()
     if head + need != size:
@@ -242,7 +243,7 @@ def _read_array(stream: IO[bytes], size: int) -> np.ndarray:
     while at < need:
         block = stream.read(min(_BLOCK, need - at))
         if not block:
-            raise DataError("is cut off")
+            raise DataError("is truncated")
         raw[at : at + len(block)] = np.frombuffer(block, np.uint8)
         at += len(block)
     stream.read(1)  # here the sum is checked

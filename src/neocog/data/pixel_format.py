@@ -20,17 +20,17 @@ from neocog.errors import DataError
 __all__ = ["MARKS", "RULES", "PixelFormat", "Rule", "rule_for", "table"]
 
 MARKS = (
-    "several frames; the first is taken",
-    "transparency, laid over white",
+    "several frames; the first is used",
+    "transparency, flattened onto white",
     "16-bit color, taken as 8 bits",
-    "bands beyond color and transparency, left out",
+    "extra bands, ignored",
     "12 bits, taken as 16 (4095 is white)",
     "floating-point pixels in [0, 1], taken as 16 bits",
     "white is 0 in the file; inverted",
     "CMYK, converted to RGB without its color profile",
-    "a color profile other than sRGB, left unapplied: the numbers are as in the file",
-    "a gamma other than that of sRGB, left unapplied: the numbers are as in the file",
-    "brightness beyond white (HDR), left unapplied: the numbers are as in the file",
+    "a color profile other than sRGB, ignored",
+    "a gamma other than that of sRGB, ignored",
+    "brightness beyond white (HDR), ignored",
 )
 """Notes on images that were converted; a record keeps the index."""
 
@@ -115,7 +115,7 @@ RULES = (
     Rule("PNG", ("rgb",), (16,), _U, ("none", "key", "straight"), _B, ("pixels",), _DEEP + _OVER),
     Rule("GIF", ("palette",), (8,), _U, ("none", "palette"), _B, ("pixels",), _TABLE + _OVER),
     Rule("BMP", ("palette",), (1, 4, 8), *_PLAIN, _TABLE),
-    Rule("BMP", ("rgb",), (16,), *_PLAIN, "5 or 6 bits a color, value / (2^bits - 1), as 8 bits"),
+    Rule("BMP", ("rgb",), (16,), *_PLAIN, "5 or 6 bits per color, value / (2^bits - 1), as 8 bits"),
     Rule("BMP", ("rgb",), (24,), *_PLAIN, _EIGHT),
     Rule("BMP", ("rgb",), (32,), _U, ("none", "straight"), _B, ("pixels",),
          _EIGHT + "; the fourth byte counts only where a mask names it" + _OVER),
@@ -178,22 +178,22 @@ def _why_not(form: PixelFormat) -> str:
             "save it with 8 or 16 bits"
         )
     if form.kind == "JPEG" and form.color == "cmyk" and form.bits == 8:
-        return "a JPEG of CMYK that does not say whether 0 is no ink or all; save it as RGB"
+        return "a JPEG of CMYK that does not say whether 0 means no ink or full ink; save it as RGB"
     parts = [f"{form.bits}-bit {form.color}"]
     parts += [f"{form.alpha} transparency"] if form.alpha != "none" else []
     parts += ["0 as white"] if form.zero == "white" else []
     parts += ["each band for itself"] if form.layout == "planes" else []
     name = "PNM" if form.kind == "PPM" else form.kind
     return (
-        f"a {name} of {', '.join(parts)}, whose numbers are not understood here; "
-        "save it as gray or RGB of 8 or 16 bits"
+        f"a {name} of {', '.join(parts)}, whose values are not supported; save it as 8- or 16-bit "
+        "gray or RGB"
     )
 
 
 def table() -> str:
     """The table in Markdown, as the documentation shows it."""
     lines = [
-        "| format | color | bits | sample | transparency | 0 is | what becomes of the numbers |",
+        "| format | color | bits | sample | transparency | 0 is | how values are scaled |",
         "|---|---|---|---|---|---|---|",
     ]
     for r in RULES:

@@ -48,7 +48,7 @@ def plan_png(data: bytes) -> DecodePlan:
     elif clear:
         alpha = "key"
         if len(clear) != (2 if number == 0 else 6):
-            raise DataError("damaged: the transparent color of a PNG is cut off")
+            raise DataError("damaged: the transparent color of a PNG is truncated")
         key = struct.unpack(f">{len(clear) // 2}H", clear)
     marks = [pixel_format.ALPHA] if alpha != "none" else []
     marks += _unapplied(chunks)
@@ -89,7 +89,7 @@ def _walk(data: bytes) -> tuple[list[bytes] | None, dict[bytes, bytes]]:
         if kind == b"IEND":
             break
     else:
-        raise DataError(f"damaged: more than {_CHUNKS:,} chunks; save it anew")
+        raise DataError(f"damaged: more than {_CHUNKS:,} chunks; re-save it")
     return ([data[a:b] for a, b in parts] if others else None), chunks
 
 

@@ -1,6 +1,6 @@
 """The PNM family (PBM, PGM, PPM) and PFM, read here: their decoder elsewhere is slow or inexact.
 
-    P1, P4   one bit a pixel, 1 is black        P2, P5   gray up to a maximum value of 1 to 65535
+    P1, P4   one bit per pixel, 1 is black        P2, P5   gray up to a maximum value of 1 to 65535
     P3, P6   the same in red, green, blue       Pf, PF   floating point, the lowest row first
 
 Sources: the manual pages pbm(5), pgm(5), ppm(5) of Netpbm; PFM as Debevec defined it.
@@ -124,7 +124,7 @@ def _numbers(plan: DecodePlan, shape: tuple[int, ...]) -> np.ndarray:
     text = re.sub(rb"#[^\r\n]*", b"", plan.payload[plan.start :])
     need = math.prod(shape)
     if re.fullmatch(rb"[\d\s]*", text) is None:
-        raise DataError("damaged: a pixel of a PNM is no whole number")
+        raise DataError("damaged: a pixel of a PNM is not an integer")
     values = np.fromstring(text, np.int64, count=-1, sep=" ")[:need]
     _enough(values.size, need, "values")
     return values.reshape(shape)
@@ -132,4 +132,4 @@ def _numbers(plan: DecodePlan, shape: tuple[int, ...]) -> np.ndarray:
 
 def _enough(have: int, need: int, what: str) -> None:
     if have < need:
-        raise DataError(f"damaged or cut off: {have:,} of {need:,} {what}")
+        raise DataError(f"damaged or truncated: {have:,} of {need:,} {what}")

@@ -245,12 +245,12 @@ class Sheet(Result):
             Table(title="Samples", columns=["class", *splits, "all"], rows=rows),
         ]
         if self.classes:
-            note = "Samples of the smallest class over those of the largest."
+            note = "Samples of the smallest class divided by those of the largest."
             exhibits.append(Scalar(title="Balance", value=self.balance, unit="%", note=note))
         if len(self.found_sizes) > 1:
             sizes: list[list[Cell]] = [[f"{h} × {w}", n] for h, w, n in self.found_sizes]
             exhibits.append(
-                Table(title="Sizes found (height × width)", columns=["size", "images"], rows=sizes)
+                Table(title="Sizes (height × width)", columns=["size", "images"], rows=sizes)
             )
         served = f"{self.size[0]} × {self.size[1]} pixels (height × width)"
         color = {1: "gray", 3: "color"}.get(self.channels, f"{self.channels} channels")
@@ -283,7 +283,7 @@ class Sheet(Result):
             f"lie{'s' if across == 1 else ''} in several splits."
         )
         table = Table(
-            title="Images that occur several times",
+            title="Duplicate images",
             columns=["copies", "where", "labels", "splits"],
             rows=rows,
             note=_more(len(ranked)),

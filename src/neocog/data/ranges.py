@@ -2,7 +2,7 @@
 
     uint8, uint16     255 or 65535 is white
     bool              True is white
-    whole numbers     of any other type: up to 255 as 8 bits, up to 65535 as 16
+    integers     of any other type: up to 255 as 8 bits, up to 65535 as 16
     fractions         in [0, 1]: 1 is white; as 8 bits where all are multiples of 1/255, else as 16
     other numbers     below zero, above 65535, fractions beyond 1: float32, as they are, with no
                       white: a raw set, neither scaled nor clipped
@@ -22,7 +22,7 @@ from neocog.errors import DataError, printable
 
 __all__ = ["Ranged", "as_pixels", "dark", "is_blank", "nothing_to_see", "pale_notes"]
 
-_PALE = "transparency that leaves one color over white: nothing is left to see"
+_PALE = "transparency that is blank over white"
 _BLOCK = 1 << 22
 _FAR = 8
 """Ratio of white to the brightest pixel above which a caution is given."""
@@ -77,8 +77,8 @@ def as_pixels(
     cautions: tuple[str, ...] = ()
     if reach and max(reach) >= _FAR * min(reach):
         sentence = (
-            f"The brightest pixel of one part is {max(reach):.2%} of white, that of another "
-            f"{min(reach):.2%}: one of them may be scaled otherwise. Save them alike."
+            f"The brightest pixel of one split is {max(reach):.2%} of white, that of another "
+            f"{min(reach):.2%}: one of them may be scaled differently. Save them alike."
         )
         cautions = (sentence,)
     return Ranged(done, tuple(sentences), cautions)
@@ -168,8 +168,8 @@ def dark(top: int, white: int) -> list[str]:
     if not 0 < top * _FAR <= white:
         return []
     sentence = (
-        f"The brightest pixel of all is {top:,} of {white:,}: the samples are taken as they are, "
-        f"which is dark. If {top:,} or a little more is white, scale them up and save them again."
+        f"The brightest pixel of all is {top:,} of {white:,}: the samples are used as they are, "
+        f"which is dark. If {top:,} or a little more is white, rescale and save them again."
     )
     return [sentence]
 
@@ -193,9 +193,8 @@ def nothing_to_see(
     blank = [j for j in np.flatnonzero(clear).tolist() if is_blank(x[rows[j]])]
     if blank:
         sentences.append(
-            f"{len(blank)} of {int(clear.sum())} transparent images are of one color once they "
-            "are laid over white, as white drawings are: lay them over a dark color, and save them "
-            "without transparency."
+            f"{len(blank)} of {int(clear.sum())} transparent images are blank over white, like "
+            "white drawings: flatten them onto a dark color and save them without transparency."
         )
     return blank, sentences
 
@@ -245,7 +244,7 @@ def _converted(
     if kind.startswith("uint"):
         return [p.astype(p.dtype.newbyteorder("="), copy=False) for p in parts], None
     if kind == "bool":
-        return [p.astype(np.uint8) * 255 for p in parts], "Truth values, taken as black and white."
+        return [p.astype(np.uint8) * 255 for p in parts], "Booleans, taken as black and white."
     types = ", ".join(sorted({str(p.dtype) for p in parts}))
     low, high = _ends(parts)
     span = f"{types} from {low:g} to {high:g}"
@@ -261,7 +260,7 @@ def _converted(
         made = [_scaled(p, scale, narrow) for p in parts]
         return made, f"{span}, taken as {bits} bits: 1 is white."
     raise DataError(
-        f"Pixels are whole numbers from 0 to 255 or 65535, or fractions from 0 to 1, and the model "
+        f"Pixels are integers from 0 to 255 or 65535, or fractions from 0 to 1, and the model "
         f"takes pixels; those of {where} are {span}. Save them as uint8, 255 for white, or open an "
         "external model with --values raw."
     )

@@ -74,7 +74,7 @@ def read(
     except MemoryError:
         raise DataError("too large for the memory that is free; scale it down") from None
     except Exception as e:  # a decoder may raise anything at damaged data
-        raise DataError(f"damaged or cut off: {say(e)}") from e
+        raise DataError(f"damaged or truncated: {say(e)}") from e
 
 
 def _opened(decode_plan: DecodePlan, draft: tuple[int, int] | None = None) -> PILImage.Image:
@@ -172,7 +172,7 @@ def _array(x: np.ndarray, decode_plan: DecodePlan) -> PILImage.Image | np.ndarra
 
 def _unit(x: np.ndarray, zero: str) -> np.ndarray:
     low, high = float(x.min()), float(x.max())
-    if not (low >= 0 and high <= 1):  # also where one is no number
+    if not (low >= 0 and high <= 1):  # also where one is not a number
         raise DataError(
             f"floating-point pixels from {low:g} to {high:g} have no fixed white; "
             "save it with 8 or 16 bits, or scale it to [0, 1]"

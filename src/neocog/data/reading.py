@@ -64,7 +64,7 @@ def inspect(
         tick: called with the number of further files done.
 
     Returns:
-        a record a file, and the reason for each that is no image.
+        a record per file, and the reason for each that is not an image.
     """
     table = np.zeros(len(listing.names), RECORD)
     keys = [
@@ -161,7 +161,7 @@ def decode_into(
 
 
 def traits_of(table: np.ndarray) -> Traits:
-    """What the files of some records are compared by; files of other sizes are no exact copies."""
+    """What the files of some records are compared by; files of other sizes are not exact copies."""
     shape = (table["height"].astype(np.uint64) << np.uint64(32)) | table["width"].astype(np.uint64)
     mixed = table["digest"] ^ (shape * np.uint64(0x9E3779B97F4A7C15))
     return Traits(mixed, table["hash"], table["thumb"])

@@ -88,7 +88,7 @@ def _indexed(fetch: Callable[[int], Item], rows: Sequence[int], classes: tuple[s
         except Exception as e:  # of any kind: an external dataset may raise anything
             raise DataError(
                 f"A dataset gives each of its samples; number {rows[at]} fails "
-                f"({type(e).__name__}: {e}). Mend the dataset, or leave that one out."
+                f"({type(e).__name__}: {e}). Fix the dataset, or leave that one out."
             ) from e
 
     return Rows(len(rows), one, lambda: map(one, range(len(rows))), classes)

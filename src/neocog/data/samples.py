@@ -79,7 +79,7 @@ class Samples:
             raise DataError("A measurement needs samples; got none. Take another split.")
         if self.y is not None and len(self.y) != len(self.x):
             raise DataError(
-                f"Every sample has one truth; got {len(self.x)} samples and {len(self.y)} truths. "
+                f"Every sample has one label; got {len(self.x)} samples and {len(self.y)} labels. "
                 "Give as many, or None."
             )
         return self
@@ -130,9 +130,7 @@ class Samples:
         is a fair sample, also of data that is sorted by class.
         """
         if n is not None and n < 1:
-            raise UsageError(
-                f"A measurement looks at one sample at least; got n={n}. Leave it out."
-            )
+            raise UsageError(f"A measurement needs at least one sample; got n={n}. Leave it out.")
         rows = drawn_rows(len(self.x), None, seed=seed)
         if self.order is not None:
             rows = rows[np.isin(rows, self.order)]

@@ -31,5 +31,5 @@ def check_scans(data: bytes, pixels: int) -> None:
     if n > most:
         raise DataError(
             f"goes over its pixels {n:,} times (progressive scans), at most {most} are decoded; "
-            "save it anew"
+            "re-save it"
         )

@@ -82,7 +82,7 @@ def series_of(path: str | os.PathLike[str]) -> tuple[Tensor, np.ndarray | None]:
         raise DataError(
             f"Series are numbers; `{printable(path)}` holds {values.dtype}. Save them as float32."
         )
-    with np.errstate(over="ignore"):  # what is too large is no finite number below
+    with np.errstate(over="ignore"):  # what is too large is not a finite number below
         x = values.astype(np.float32, copy=False)
     x = x[:, None] if x.ndim == 2 else x
     if x.ndim != 3 or not x.size or (y is not None and y.shape[:1] != x.shape[:1]):
@@ -92,12 +92,12 @@ def series_of(path: str | os.PathLike[str]) -> tuple[Tensor, np.ndarray | None]:
         )
     if not np.isfinite(x).all():
         raise DataError(
-            f"Series are made of finite numbers; `{printable(path)}` holds others. Fill the gaps "
-            "or leave those series out."
+            f"Series are made of finite numbers; `{printable(path)}` has others. Fill the gaps or "
+            "leave those series out."
         )
     if y is not None and (y.ndim != 1 or y.dtype.kind not in "iu" or y.min() < 0):
         raise DataError(
-            f"Class numbers `y` are whole numbers from 0, one a series; `{printable(path)}` holds "
-            f"{y.dtype} of shape {y.shape}. Number the classes, or leave `y` out."
+            f"Class indices `y` are integers from 0, one per series; `{printable(path)}` holds "
+            f"{y.dtype} of shape {y.shape}. Use class indices, or leave `y` out."
         )
     return torch.from_numpy(x), None if y is None else y.astype(np.int64)

@@ -21,7 +21,7 @@ _BLOCK = 64
 _SHARES = {"val": 0.1, "test": 0.2}
 _EVEN = {"val": 0.25, "test": 0.25}
 """Splits of images without labels: a fix chooses and measures on them."""
-_ONE_SIDE = "Copies of one image are kept on one side."
+_ONE_SIDE = "Copies of an image stay in one split."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,21 +143,24 @@ def _carve(
     """A split that the data lacks is cut out of its train; a test not at the cost of a user."""
     parts = {s: given.get(s, np.zeros(0, np.int64)) for s in ROLES}
     missing = {s: share for s, share in _SHARES.items() if s not in given}
-    notes = [f"{', '.join(s for s in ROLES if s in given)}: split as found."]
+    notes = [f"{', '.join(s for s in ROLES if s in given)}: splits of the data set."]
     if "train" not in given:
-        return parts, [*notes, "There is no train: this can be evaluated, not trained on."]
+        return parts, [
+            *notes,
+            "There is no train split: this data can be evaluated, not trained on.",
+        ]
     if "val" in given and "test" in missing and not pile.cut_test:
         del missing["test"]
         notes.append(
-            "There is no test: the figures are of val, which is also what a training is watched "
-            "and chosen by. `data.cut_test = true` cuts a test out of train."
+            "There is no test split: figures are of val, which also monitors and selects the "
+            "training. `--set data.cut_test=true` splits a test set off train."
         )
     if missing:
         train = given["train"]
         cut = partition(pile.y[train], pile.ids[train], alike[train], parts=missing, seed=seed)
         parts |= {s: train[rows] for s, rows in cut.items()}
         shares = " and ".join(f"{s} (about {share:.0%})" for s, share in missing.items())
-        notes.append(f"Cut out of train by content: {shares}, seed {seed}. {_ONE_SIDE}")
+        notes.append(f"Split off train by content: {shares}, seed {seed}. {_ONE_SIDE}")
     return parts, notes
 
 
@@ -231,31 +234,33 @@ def _remarks(
     conflicts = sum(c.conflict for c in copies)
     if conflicts:
         remarks.append(
-            f"{_counted(conflicts, 'image occurs', 'images occur')} under different labels; "
-            "every copy is used as it is labeled."
+            f"{_counted(conflicts, 'image occurs', 'images occur')} under different labels; each "
+            "copy is used with its label."
         )
     across = sum(c.across for c in copies)
     if across:
         some = _counted(across, "image lies", "images lie")
-        remarks.append(f"{some} in several splits: held-out figures are a little optimistic.")
+        remarks.append(f"{some} in several splits: held-out figures are slightly optimistic.")
     if not pile.classes:
         return [*remarks, _unlabeled(pile)]
     present = [k for k, column in enumerate(zip(*counts.values(), strict=True)) if sum(column)]
     if len(present) < 2 and not pile.part:
-        remarks.append("All samples are of one class: there is nothing to learn from them.")
+        remarks.append("All samples are of one class, so there is nothing to learn.")
     total = np.sum(list(counts.values()), axis=0)
     few = int(((total > 0) & (total < FEW)).sum())
     if few:
         some = _counted(few, "class has", "classes have")
-        remarks.append(f"{some} fewer than {FEW} samples: figures on them say little.")
+        remarks.append(f"{some} fewer than {FEW} samples: figures on them mean little.")
     if pile.part:
         return remarks
     held = next((s for s in ("test", "val") if any(counts.get(s, ()))), None)
     if held and (unseen := [c for c, n in zip(pile.classes, counts[held], strict=True) if not n]):
         names = ", ".join(f"`{printable(c)}`" for c in unseen[:4]) + (" …" if unseen[4:] else "")
-        remarks.append(f"{held} has no sample of {names}: its figures say nothing of these.")
+        remarks.append(
+            f"{held} has no sample of {names}: its figures say nothing about these classes."
+        )
     if not held:
-        remarks.append("No sample is held out: no figure can be measured on unseen images.")
+        remarks.append("No sample is held out: nothing can be measured on unseen images.")
     return remarks
 
 

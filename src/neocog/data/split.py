@@ -140,7 +140,7 @@ class Split:
         """Some of the samples, in the order given; pixels are copied.
 
         Args:
-            rows: positions, or a mask of one truth value a sample.
+            rows: positions, or a mask of one boolean per sample.
         """
         keep = np.asarray(rows)
         keep = np.flatnonzero(keep) if keep.dtype == bool else keep.astype(np.int64).reshape(-1)

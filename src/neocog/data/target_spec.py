@@ -27,7 +27,7 @@ KINDS = ("class", "number", "mask", "boxes", "none")
 """Of targets."""
 
 Targets = np.ndarray | Sequence[np.ndarray] | None
-"""An array with a row a sample; of boxes an array a sample."""
+"""An array with a row per sample; of boxes an array per sample."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class TargetSpec(Jsonable):
         """Check the kind."""
         if self.kind not in KINDS:
             raise UsageError(
-                f"`{self.kind}` is no kind of target. {did_you_mean(self.kind, KINDS)}"
+                f"`{self.kind}` is not a kind of target. {did_you_mean(self.kind, KINDS)}"
             )
         if self.classes and self.kind in ("number", "none"):
             raise UsageError(

@@ -26,7 +26,7 @@ _WHOLE = {1: "B", 3: "H", 4: "I", 16: "Q"}
 _TAGS = 4096
 _VALUES = 1024
 _PIECES = 1 << 17
-"""Strips or tiles, at most: one a row, or tiles of 32 x 32 for the largest image."""
+"""Strips or tiles, at most: one per row, or tiles of 32 x 32 for the largest image."""
 _LARGEST_TILE = 1 << 14
 _NOTES = 1 << 24
 """Bytes of all tags that have to do with pixels, at most."""
@@ -142,7 +142,7 @@ def _directory(data: bytes) -> _Directory:
         end = at + count * step
         following = data[end : end + (8 if big else 4)]
     except (struct.error, OverflowError) as e:
-        raise DataError("damaged or cut off: a directory lies beyond the end of the file") from e
+        raise DataError("damaged or truncated: a directory lies beyond the end of the file") from e
     return _Directory(order, entries, int.from_bytes(following, "little"))
 
 
@@ -166,7 +166,7 @@ def _values(
     entry = directory.entries.get(tag)
     if entry is None or entry.kind not in _WHOLE or entry.n > _VALUES:
         if default is None or entry is not None:
-            raise DataError(f"damaged: its tag {tag} is missing or holds no whole numbers")
+            raise DataError(f"damaged: its tag {tag} is missing or holds no integers")
         return default
     return struct.unpack_from(f"{directory.order}{entry.n}{_WHOLE[entry.kind]}", data, entry.at)
 
@@ -215,8 +215,8 @@ def _form(data: bytes, directory: _Directory) -> tuple[PixelFormat, list[str]]:
     sample = _values(data, directory, _FORMAT, (1,))
     if len(set(bits)) > 1 or len(set(sample)) > 1 or len(bits) not in (1, samples):
         raise DataError(
-            "bands of different kinds, whose numbers are not understood here; "
-            "save it as gray or RGB of 8 or 16 bits"
+            "bands of different kinds, whose values are not supported; save it as 8- or 16-bit "
+            "gray or RGB"
         )
     if samples != needed + len(extra):
         raise DataError(

@@ -317,7 +317,7 @@ def _statistics(
     signal: Any = getattr(getattr(model, "spec", None), "input", None)
     if signal is None or len(signal.mean) != channels:
         return statistics_from((0.5,) * channels, (0.25,) * channels, size)
-    # A spec may hold no more than a 0 and a 1: such a mean is no mean of images.
+    # A spec may hold no more than a 0 and a 1: such a mean is not a mean of images.
     usable = [
         0.02 < m < 0.98 and 0.02 < s < 0.6 for m, s in zip(signal.mean, signal.std, strict=True)
     ]

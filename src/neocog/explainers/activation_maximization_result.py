@@ -31,7 +31,7 @@ class ActivationMaximization(Jsonable):
         way: (steps, P), activations for transformed images during the optimization, in standard
             deviations on noise.
         largest_index: (P,), the sample that reaches it.
-        largest_images: (U, C, *size), those samples, one a unit.
+        largest_images: (U, C, *size), those samples, one per unit.
         source: where the statistics of the images are from.
     """
 
@@ -69,12 +69,12 @@ class ActivationMaximization(Jsonable):
         exhibits: list[Exhibit] = [self._gallery(names), *self._real(names), self._table(names)]
         of = {"mean": "the mean", "middle": "the middle", "largest": "the largest element"}
         text = (
-            f"Images optimized to maximize a unit, of a map {of[self.where]}. They start as "
-            "noise with the mean, spread, spectrum and colors of "
-            f"{printable(self.source)}, and are moved a little at random in every step."
+            f"Images optimized to maximize a unit, of a map {of[self.where]}. They start as noise "
+            f"with the mean, standard deviation, spectrum and colors of {printable(self.source)}, "
+            "and are slightly transformed at random in every step."
         )
         if not self.awake.all():
-            text += " Units that stayed at zero whatever was tried are marked as silent."
+            text += " Units that stayed at zero from every start are marked as silent."
         return [Section(title=f"What excites {headed(self.layer)}", exhibits=exhibits, text=text)]
 
     def name(self, unit: int, names: Sequence[str]) -> str:
@@ -89,11 +89,11 @@ class ActivationMaximization(Jsonable):
         if self.images.ndim == 3:
             return self._lines(captions)
         return Gallery(
-            title="Made images",
+            title="Optimized images",
             images=[as_image(p) for p in self.images],
             captions=captions,
             pixelated=False,
-            note="With the activation of the unit.",
+            note="The caption is the activation of the unit.",
         )
 
     def _lines(self, captions: Sequence[str]) -> Curve:
@@ -104,7 +104,7 @@ class ActivationMaximization(Jsonable):
             for i, (c, p) in enumerate(zip(captions[:8], self.images, strict=False))
         }
         return Curve(
-            title="Made series",
+            title="Optimized series",
             x=list(range(count)),
             lines=lines,
             x_label="sample",
@@ -135,7 +135,7 @@ class ActivationMaximization(Jsonable):
             reached = float(self.activations[i])
             rows.append([self.name(unit, names), int(self.seeds[i]), reached, most])
         return Table(
-            title="How far it was raised",
-            columns=("unit", "seed", "made image", "most on data"),
+            title="Activations",
+            columns=("unit", "seed", "optimized image", "max on data"),
             rows=rows,
         )

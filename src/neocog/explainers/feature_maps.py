@@ -68,7 +68,7 @@ class FeatureMaps(Jsonable):
         space = "×".join(map(str, self.maps.shape[1:]))
         if self.maps.ndim == 2:
             exhibit: Exhibit = Map(
-                title="A row a channel",
+                title="A row per channel",
                 values=self.maps[:_ROWS],
                 row_label="channel",
                 column_label="sample",
@@ -80,12 +80,11 @@ class FeatureMaps(Jsonable):
                 title="Maps",
                 images=self.images(most),
                 captions=[f"{i}: {t:.2g}" for i, t in enumerate(top[:most].tolist())],
-                note="With the number of the channel and its largest amount, by which each is "
-                "scaled. "
+                note="The caption is the channel and its max |value|, by which it is scaled. "
                 + (
-                    "Blue is below zero, brown above."
+                    "Blue is negative, brown is positive."
                     if (self.maps < 0).any()
-                    else "Dark is zero, bright the largest."
+                    else "Dark is zero, bright is the maximum."
                 ),
             )
         silent = int((np.abs(self.maps).reshape(count, -1).max(1) == 0).sum())
@@ -124,7 +123,7 @@ def feature_maps(
 
     Raises:
         DataError: values are integers that are not in [0, 1].
-        ShapeMismatch: x is no single image or series, or a named layer returns no map.
+        ShapeMismatch: x is not a single image or series, or a named layer returns no map.
         ModelError: there is no such layer, or it does not run, or none returns a map.
 
     Example:
@@ -142,7 +141,7 @@ def feature_maps(
     missing = [name for name in layers or () if name not in outs]
     if missing:
         raise ModelError(
-            f"A layer is looked at while it runs; {named(missing[0])} does not. Name another."
+            f"A layer must run to be inspected; {named(missing[0])} does not. Name another."
         )
     image = batch[0].float().cpu().numpy()
     maps = []
@@ -162,7 +161,7 @@ def feature_maps(
         )
     if not maps:
         raise ModelError(
-            "Feature maps are those of layers that keep rows and columns; "
+            "Feature maps need layers whose output has rows and columns; "
             f"`{printable(type(model).__name__)}` has none. Name a convolutional network."
         )
     return tuple(maps)
@@ -184,7 +183,7 @@ def sections(maps: Sequence[FeatureMaps], *, most: int = 64, name: str = "") -> 
     image = as_image(maps[0].image)
     size = "×".join(map(str, maps[0].image.shape[1:]))
     gallery = Gallery(
-        title="As the network sees it",
+        title="Network input",
         images=[image],
         captions=[f"{size} pixels"],
         pixelated=False,
@@ -199,8 +198,8 @@ def _one(x: Tensor) -> Tensor:
     if x.ndim in (2, 3):
         return x[None]
     raise ShapeMismatch(
-        "Feature maps are of one sample, (C, H, W) or (1, C, H, W), of a series (C, N); "
-        f"got {tuple(x.shape)}. Take one of the batch.",
+        "Feature maps need a single sample, (C, H, W) or (1, C, H, W), or a series (C, N); got "
+        "{tuple(x.shape)}. Pass one sample of the batch.",
         expected=(3,),
         actual=tuple(x.shape),
     )
@@ -208,8 +207,8 @@ def _one(x: Tensor) -> Tensor:
 
 def _no_map(layer: str, batch: Tensor, out: Tensor) -> ShapeMismatch:
     return ShapeMismatch(
-        "A feature map has channels and space, (B, C, h, w) or (B, C, n); "
-        f"{named(layer)} puts out {tuple(out.shape)}. Name a layer before it.",
+        "A feature map has channels and spatial axes, (B, C, h, w) or (B, C, n); "
+        f"{named(layer)} outputs {tuple(out.shape)}. Name an earlier layer.",
         expected=(batch.ndim,),
         actual=tuple(out.shape),
     )

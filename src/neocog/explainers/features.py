@@ -70,9 +70,9 @@ class Features:
             end = math.floor((margin + n - 1 - middle) / jump)
             if end - begin < 1:
                 raise UsageError(
-                    f"A template holds two elements of the map or more along each axis; one of {n} "
-                    f"pixels holds {max(0, end - begin + 1)}, as they stand {jump} apart. Cut a "
-                    "larger one, or name an earlier layer."
+                    "A template must cover at least two elements of the feature map along each "
+                    f"axis; one of {n} pixels covers {max(0, end - begin + 1)}, as they are {jump} "
+                    "pixels apart. Cut a larger one, or name an earlier layer."
                 )
             pads = [margin, margin, *pads]  # PyTorch counts from the last axis
             cells.append(slice(begin, end + 1))
@@ -95,13 +95,13 @@ def features_of(model: nn.Module, layer: str, seen: PatchGeometry, *, name: str 
 
     Raises:
         ModelError: there is no such layer, or it does not run on an image of another size.
-        ShapeMismatch: its output is no map.
+        ShapeMismatch: its output is not a map.
     """
     module = find_layer(model, layer)
     if len(seen.size) != 2 or any(j is None or j != int(j) or j < 1 for j in seen.jump):
         raise UsageError(
-            "Features are matched on a map of two axes whose elements stand whole pixels apart; "
-            f"those of `{printable(layer)}` stand {seen.jump} apart. Name another layer."
+            "Feature matching needs a 2-D map whose elements are whole pixels apart; those of "
+            "`{printable(layer)}` are {seen.jump} apart. Name another layer."
         )
 
     def run(x: Tensor) -> Tensor:
@@ -109,7 +109,7 @@ def features_of(model: nn.Module, layer: str, seen: PatchGeometry, *, name: str 
             out = _until(model, module, handed(model, x), layer)
         if out.ndim != 4:
             raise ShapeMismatch(
-                f"Features are a map (B, C, h, w); `{printable(layer)}` puts out "
+                f"Features are a map (B, C, h, w); `{printable(layer)}` outputs "
                 f"{tuple(out.shape)}. Name a convolution or a stage.",
                 expected=(4,),
                 actual=tuple(out.shape),
@@ -139,12 +139,12 @@ def _until(model: nn.Module, layer: nn.Module, x: Tensor, name: str) -> Tensor:
             return reached.out
     except Exception as e:  # of any kind: an external forward may raise anything
         raise ModelError(
-            "Features are those of layers that take images of any size; before "
+            "Feature matching needs layers that accept images of any size; before "
             f"`{printable(name)}` the network fails on one of {tuple(x.shape[1:])} "
             f"({type(e).__name__}: {e}). Name an earlier layer."
         ) from e
     raise ModelError(
-        f"A layer is looked at while it runs and returns a tensor; `{printable(name)}` does not. "
+        f"A layer must run and return a tensor to be inspected; `{printable(name)}` does not. "
         "Name another."
     )
 

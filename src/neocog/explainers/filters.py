@@ -108,7 +108,7 @@ class Filters(Jsonable):
                     row_label="filter",
                     column_label="input channel",
                     diverging=True,
-                    note="A filter of one sample has no shape: it mixes channels.",
+                    note="A 1×1 filter has no spatial shape: it only mixes channels.",
                 )
             )
             return [Section(title=self._title(), exhibits=exhibits)]
@@ -124,12 +124,16 @@ class Filters(Jsonable):
 
     def _gallery(self, most: int) -> Gallery:
         images = self.images(most)
-        note = "Zero is the middle gray; each filter by its own largest weight."
+        note = "Mid-gray is zero; each filter is scaled by its largest |weight|."
         if self.axes == 1:
-            note = "A row an input channel; blue is below zero, brown above, each filter by itself."
+            note = (
+                "A row an input channel; blue is negative, brown is positive; each filter has its "
+                "own scale."
+            )
         elif images and self.weights.shape[1] not in (1, 3):
             note = (
-                "A square an input channel; blue is below zero, brown above, each filter by itself."
+                "A square an input channel; blue is negative, brown is positive; each filter has "
+                "its own scale."
             )
         more = len(self.weights) - len(images)
         note += f" {more} more are not shown." if more else ""
@@ -144,10 +148,10 @@ class Filters(Jsonable):
             half = positions >= 0
             return [
                 Curve(
-                    title="Frequencies that pass",
+                    title="Frequency response",
                     x=positions[half].tolist(),
                     lines={str(i): r[half].tolist() for i, r in enumerate(spectra)},
-                    x_label="cycles a sample",
+                    x_label="cycles per sample",
                     y_label="amplitude",
                 )
             ]
@@ -155,12 +159,14 @@ class Filters(Jsonable):
             return []
         return [
             Gallery(
-                title="Frequencies that pass",
+                title="Frequency response",
                 images=[amounts(r, least=0.0) for r in response[:most]],
                 captions=[str(i) for i in range(min(most, len(response)))],
-                note="Bright: passes. Flat areas (frequency 0) in the middle, the finest stripes "
-                "at the border; stripes side by side to the left and right, stripes one above the "
-                "other at the top and bottom. Each filter by itself.",
+                note=(
+                    "Bright frequencies pass. Frequency 0 is in the center, the Nyquist frequency "
+                    "at the border; horizontal frequencies to the left and right, vertical ones at "
+                    "the top and bottom. Each filter has its own scale."
+                ),
             )
         ]
 
@@ -185,10 +191,10 @@ def filters(module: nn.Module, *, example: Tensor | None = None) -> tuple[Filter
     """
     banks = _of_modules(module) if example is None else _that_run(module, example)
     if not banks:
+        hint = " as a module. Give an example input to find functional ones"
         raise ModelError(
-            f"Filters are those of convolutions; `{printable(type(module).__name__)}` has none"
-            f"{' as a module. Give an example, to find those that run' if example is None else ''}."
-            " Name a convolutional network."
+            f"Only convolutions have filters; `{printable(type(module).__name__)}` has none"
+            f"{hint if example is None else ''}. Name a convolutional network."
         )
     return tuple(banks)
 
@@ -258,8 +264,9 @@ def _that_run(module: nn.Module, example: Tensor) -> list[Filters]:
             module(handed(module, example))
     except Exception as e:  # of any kind: an external forward may raise anything
         raise ModelError(
-            "Filters that run are found in one pass over an example; the module fails on one of "
-            f"{tuple(example.shape)} ({type(e).__name__}: {e}). Give one that it takes."
+            "Functional convolutions are found by running the module on an example; the module "
+            f"fails on one of {tuple(example.shape)} ({type(e).__name__}: {e}). Give one that it "
+            "takes."
         ) from e
     return _numbered(banks)
 

@@ -120,7 +120,7 @@ def grad_cam(
         model: any module from (B, C, H, W) or (B, C, N) to an output, see `maps.objective`.
         x: its input, (B, C, *S).
         layer: a submodule, by its name; chosen and explained if left out, see `target`.
-        target: a class for all images, one an image, a function of the output that returns (B,),
+        target: a class for all images, one per image, a function of the output that returns (B,),
             or None for the predicted class.
         method: one of `METHODS`.
 
@@ -222,7 +222,7 @@ def as_input(model: nn.Module, x: Tensor) -> Tensor:
     """Images on the device of the model, in its dtype and memory format.
 
     Raises:
-        ShapeMismatch: they are no batch of images or series.
+        ShapeMismatch: they are not a batch of images or series.
     """
     if x.ndim not in (3, 4) or not len(x):
         hint = "Add the batch axis with x[None]" if len(x) else "Give one"
@@ -270,8 +270,8 @@ def _forward(
     def exchange(t: Tensor) -> Tensor:
         if not t.is_floating_point():
             raise ModelError(
-                f"A layer that is explained puts out numbers with a fraction; `{printable(layer)}` "
-                f"puts out {t.dtype}. Name another."
+                f"An explained layer must output floating-point values; `{printable(layer)}` "
+                f"outputs {t.dtype}. Name another."
             )
         calls.append(t.detach().requires_grad_(leaf))
         return calls[-1].clone()
@@ -280,11 +280,11 @@ def _forward(
         output = model_output(run(x))
     if not calls:
         raise ModelError(
-            f"`{printable(layer)}` did not run on these images. Name a layer that does, or none."
+            f"`{printable(layer)}` did not run on these images. Name a layer that does, or omit it."
         )
     if len(output) != len(x):
         raise ModelError(
-            f"A model returns one row for each image; got {len(output)} for {len(x)}. "
+            f"A model must return one row per image; got {len(output)} rows for {len(x)} images. "
             "Explain a network that does."
         )
     return output, calls
@@ -298,8 +298,8 @@ def _gradient(numbers: Tensor, calls: list[Tensor], layer: str) -> tuple[Tensor,
             if g is not None:
                 return a.detach(), g
     raise ModelError(
-        f"A map needs a layer on which the output depends; no gradient of it reaches "
-        f"`{printable(layer)}`. Name another, or none to have one chosen."
+        f"An attribution map needs a layer on which the output depends; no gradient reaches "
+        f"`{printable(layer)}`. Name another layer, or omit it to have one chosen."
     )
 
 
@@ -316,8 +316,8 @@ def _layout(
     if layout is None:
         raise ModelError(
             "A map over the image needs a layer whose output still has rows and columns; that "
-            f"of `{printable(layer)}` has the shape {tuple(a.shape)}. Name an earlier one, or "
-            "none to have one chosen."
+            f"of `{printable(layer)}` has the shape {tuple(a.shape)}. Name an earlier layer, or "
+            "omit it to have one chosen."
         )
     return layout
 

@@ -1,4 +1,4 @@
-"""The samples that excite units most: one pass, one number a unit."""
+"""The samples that excite units most: one pass, one number per unit."""
 
 from __future__ import annotations
 

@@ -120,8 +120,8 @@ def statistics_of(samples: Samples, *, n: int = 1000, seed: int = 0) -> Statisti
     level = spread.square().mean().sqrt()
     if float(level) < _LEAST:
         raise UsageError(
-            "Statistics of images need images that differ; "
-            f"got {len(some)} equal ones. Give others, or leave the data out."
+            "Statistics need images that differ; got {len(some)} equal ones. Give others, or omit "
+            "the data."
         )
     return Statistics(
         mean=mean.numpy(),

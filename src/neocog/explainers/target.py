@@ -1,6 +1,6 @@
 """The layer that is explained: chosen, with the reason.
 
-For an output with one row an image it is the last layer whose output still has space and on which
+For an output with one row per image it is the last layer whose output still has space and on which
 the model's output depends: it has most of the network's features, and still knows where (the choice
 of Selvaraju et al. 2017). Pooling, dropout and reshaping are passed over; the map before a pooling
 has more positions and the same features. Where a transformer predicts from its class token, the
@@ -99,7 +99,7 @@ def choose_layer(
     if not number.requires_grad:
         raise ModelError(
             "A map needs gradients of the output, and the output of "
-            f"{type(module).__name__} has none: it is cut off on the way. "
+            f"{type(module).__name__} has none: it is truncated on the way. "
             "Take `no_grad`, `detach` and `argmax` out of its forward."
         )
     gradients = torch.autograd.grad(number, [c.out for c in placed], allow_unused=True)
@@ -111,7 +111,7 @@ def choose_layer(
         raise ModelError(
             "A map needs a layer with rows and columns on which the output depends; in "
             f"{type(module).__name__} no gradient reaches one, as behind quantized layers. "
-            "Explain the network as it was before."
+            "Explain the original network."
         )
     if output.ndim > 2 and output[0, 0].numel() > 1:
         chosen = _coarsest(_eligible(used, placed, output) or used)

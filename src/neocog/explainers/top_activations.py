@@ -37,7 +37,7 @@ _BEYOND = 0.5
 
 @dataclass(frozen=True)
 class PatchGeometry:
-    """Which part of a sample the unit at each position of a map sees, a number an axis of space.
+    """Which part of a sample the unit at each position of a map sees, a number per axis of space.
 
     Args:
         size: samples from the first to the last that it sees.
@@ -107,7 +107,7 @@ class TopPatches(Jsonable):
 
     @property
     def ranked(self) -> list[dict[str, Any]]:
-        """A row a unit: its number and its patches, the strongest first."""
+        """A row per unit: its number and its patches, the strongest first."""
         return [
             {
                 "unit": u,
@@ -143,7 +143,7 @@ def top_patches(
         model: from values in [0, 1] to outputs; left as it is.
         samples: all are looked at, once.
         layer: a submodule's name; "" for the model's own outputs.
-        k: patches a unit; fewer where there are fewer samples.
+        k: patches per unit; fewer where there are fewer samples.
         units: channels of a map or elements of a vector; all if left out.
         batch: batch size; what is found does not depend on it, but for rounding.
         seen: what the units see; the whole sample if left out. With
@@ -168,7 +168,7 @@ def top_patches(
         (1, 1, 2, 2)
     """
     if k < 1:
-        raise UsageError(f"A unit shows one patch at least; got k={k}. Ask for more.")
+        raise UsageError(f"Each unit needs at least one patch; got k={k}. Give 1 or more.")
     device, dtype = device_and_dtype(model)
     step = batch_of(samples, batch)
     best: _Best | None = None
@@ -211,7 +211,7 @@ def cut(patches: TopPatches, samples: Samples, row: int) -> list[np.ndarray]:
 def gallery(
     patches: TopPatches, samples: Samples, *, most: int = 16, whole: bool = False
 ) -> list[Section]:
-    """For a report: a row of patches a unit.
+    """For a report: a row of patches per unit.
 
     Args:
         patches: the patches.
@@ -238,8 +238,8 @@ def gallery(
         exhibits.append(Gallery(title=f"Unit {unit}", images=images, captions=captions))
     left = len(patches.units) - len(exhibits)
     text = (
-        f"Of {patches.count} samples the patches with the highest activations, at most one a "
-        "sample, strongest first; cut at what the unit sees, gray where that is beyond the border."
+        f"Of {patches.count} samples the patches with the highest activations, at most one per "
+        "sample, strongest first; cropped to the unit's receptive field, gray beyond the border."
         + (f" {left} more units are not shown." if left > 0 else "")
     )
     return [
@@ -260,7 +260,7 @@ class _Best:
         """A batch: (B, U) or (B, U, *space), whose first sample has the number `start`."""
         if tuple(out.shape[2:]) != self.space:
             raise ModelError(
-                "The map of a layer has one size for all samples; got one of "
+                "The feature map of a layer must have one size for all samples; got one of "
                 f"{tuple(out.shape[2:])} after {self.space}. Name a layer that has."
             )
         some = out[:, self.units] if len(self.units) != out.shape[1] else out

@@ -69,7 +69,7 @@ def output_of(
     *,
     layout: SpatialLayout | None = None,
 ) -> Tensor:
-    """What a layer puts out for a batch: (B, U) or (B, U, *space).
+    """The output of a layer for a batch: (B, U) or (B, U, *space).
 
     Args:
         run: the module as a function; the module itself, or `graph.activations.differentiable`'s.
@@ -80,8 +80,8 @@ def output_of(
             left out. Units are axis 1 if left out.
 
     Raises:
-        ModelError: the layer does not run, or puts out no tensor.
-        ShapeMismatch: what it puts out has no axis of units behind the batch axis.
+        ModelError: the layer does not run, or returns no tensor.
+        ShapeMismatch: its output has no axis of units after the batch axis.
     """
     x = x.to(*device_and_dtype(module))
     if layer:
@@ -92,15 +92,15 @@ def output_of(
         out = first_tensor(run(x))
     if out is None:
         raise ModelError(
-            f"A layer is looked at while it runs and returns a tensor; `{printable(layer)}` does "
+            f"A layer must run and return a tensor to be inspected; `{printable(layer)}` does "
             "not. Name another."
         )
     if layout is not None:
         out = layout.maps(out)
     if out.ndim < 2 or out.shape[0] != x.shape[0]:
         raise ShapeMismatch(
-            "The output of a layer that is looked into has an axis of samples and one of units; "
-            f"{named(layer)} puts out {tuple(out.shape)} for {x.shape[0]} samples. Name another.",
+            "The output of an inspected layer has a batch axis and an axis of units; "
+            f"{named(layer)} outputs {tuple(out.shape)} for {x.shape[0]} samples. Name another.",
             expected=(x.shape[0],),
             actual=tuple(out.shape),
         )
@@ -108,7 +108,7 @@ def output_of(
 
 
 def unit_values(out: Tensor, where: str = "mean") -> Tensor:
-    """One number a unit and sample, (B, U).
+    """One number per unit and sample, (B, U).
 
     Args:
         out: (B, U) as it is, or (B, U, *space).
@@ -122,7 +122,9 @@ def unit_values(out: Tensor, where: str = "mean") -> Tensor:
         tensor([[2.]])
     """
     if where not in WHERE:
-        raise UsageError(f"`{where}` is no reduction of a map. {did_you_mean(where, WHERE)}")
+        raise UsageError(
+            f"`{where}` is not a reduction of feature maps. {did_you_mean(where, WHERE)}"
+        )
     if out.ndim == 2:
         return out
     if where == "middle":
@@ -165,7 +167,7 @@ def finite(values: Tensor, layer: str) -> Tensor:
     """
     if not bool(torch.isfinite(values).all()):
         raise ModelError(
-            f"Activations are finite numbers; {named(layer)} has others. Check the weights and how "
-            "pixels are normalized."
+            f"Activations must be finite; those of {named(layer)} are not. Check the weights and "
+            "the normalization."
         )
     return values

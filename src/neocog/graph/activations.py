@@ -55,14 +55,14 @@ def find_layer(module: nn.Module, name: str) -> nn.Module:
         hint = did_you_mean(name, named) if named else "It has none."
         if not hint.startswith("Did") and len(named) > _NAMED:
             last = ", ".join(f"`{printable(n)}`" for n in list(named)[-_NAMED:])
-            hint = f"The last of its {len(named)} are {last}."
+            hint = f"The last of its {len(named)} layers are {last}."
         raise ModelError(
             f"A layer is a submodule of the network; `{printable(name)}` is none. {hint}"
         )
     if isinstance(named[name], torch.jit.ScriptModule):
         raise ModelError(
             f"Only layers in Python can be inspected; `{printable(name)}` is compiled. "
-            "Name the layer that holds it, or take the network as it was before."
+            "Name the layer that contains it, or use the original network."
         )
     tensor: nn.Module = named[name]
     return tensor
@@ -70,7 +70,7 @@ def find_layer(module: nn.Module, name: str) -> nn.Module:
 
 @contextmanager
 def recording(module: nn.Module, layers: Iterable[str]) -> Iterator[dict[str, Tensor]]:
-    """Keep what some layers put out while the block runs; the caller runs the module.
+    """Keep the outputs of some layers while the block runs; the caller runs the module.
 
     What is kept is what the layer returned, whatever is done to it afterwards in place: one copy a
     layer. Where gradients are recorded the kept tensor lies on the way to the output, so that
@@ -224,7 +224,7 @@ def first_tensor(out: Any) -> Tensor | None:
 
 
 def with_first(out: Any, new: Tensor) -> Any:
-    """An output with another first tensor; what holds it is made anew.
+    """An output with another first tensor; its container is rebuilt.
 
     Example:
         >>> with_first((torch.tensor(1), torch.tensor(2)), torch.tensor(5))

@@ -2,7 +2,7 @@
 
 *Quarter turns.* Turning the image by 90° must map every grid of windows onto itself: as many
 samples before the first window as behind the last one, on both axes alike. Along an axis of n
-samples, with kernel K, stride S, padding P a side and dilation D, that is
+samples, with kernel K, stride S, padding P per side and dilation D, that is
 
     (n + 2P - D(K - 1) - 1) mod S = 0
 
@@ -98,7 +98,7 @@ class Alignment(Jsonable):
         if self.unknown:
             what = " and ".join(_MOTIONS[rule] for rule in rules)
             sentences_.append(
-                f"Not analyzed: {', '.join(self.unknown)}. So nothing is claimed of padding, "
+                f"Not analyzed: {', '.join(self.unknown)}. So nothing is claimed about padding, "
                 "sampling "
                 f"grid, {what}: no finding is not an all-clear."
             )
@@ -120,11 +120,11 @@ class Alignment(Jsonable):
             )
         sizes = " or ".join(times(s) for s in self.nearest.get(rule, ()) if s is not None)
         if sizes:
-            then = f"Nearest sizes without: {sizes}."
+            then = f"Nearest sizes without obstacles: {sizes}."
         elif all(row.by_size for row in rows):
-            then = "No near size is without, runs and keeps its feature maps."
+            then = "No nearby size has none, runs and keeps the feature-map sizes."
         else:
-            then = "No size is without."
+            then = "No size has none."
         return f"At {at} this network cannot be {_CAN[rule]}: {obstacles}, {first}. {then}"
 
     def table(self) -> Table:

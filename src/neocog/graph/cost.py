@@ -6,12 +6,12 @@ that reaches PyTorch's dispatcher is looked up in the table of `graph.ops`. A mo
 
     convolution, matrix products, attention    MACs = products that are summed; FLOPs = 2·MACs,
                                                 and one more an output where a bias is added
-    pointwise (add, ReLU, tanh, …)             1 FLOP an output
+    pointwise (add, ReLU, tanh, …)             1 FLOP per output
     batch norm (evaluation)                    2 an output: one factor, one summand
     layer norm, group norm                     7 an output: mean 1, variance 3, scale 1, affine 2
     softmax                                    5 an input
-    max pool                                   K - 1 comparisons an output, for K samples a window
-    average pool                               K an output
+    max pool                                   K - 1 comparisons per output, for K samples per
+    window average pool                               K an output
     sums, means, adaptive pools                1 an input
     interpolation                              1 an output for nearest, 2ᵈ⁺¹ - 1 linear in d axes
     moving, padding, indexing, views           0
@@ -115,7 +115,7 @@ def cost(module: nn.Module, size: Sequence[int]) -> Cost:
 def _sums(module: nn.Module, count: _Count) -> Cost:
     own, parts = _own_params(module), dict(module.named_modules())
     if any(map(_is_frozen, parts.values())):
-        count.unknown.add("prim.Constant")  # weights that are no parameters any more
+        count.unknown.add("prim.Constant")  # weights that are not parameters any more
     layers = [
         LayerCost(
             name=name,

@@ -19,7 +19,7 @@ __all__ = ["BEGINS", "SAME", "apart", "culprit", "dtypes"]
 SAME = 2**11 * torch.finfo(torch.float32).eps
 """Tensors that differ by less, as a fraction of their largest element, differ by rounding."""
 
-BEGINS = "it begins in "
+BEGINS = "it starts in "
 """What a cause starts with of which only the layer is known."""
 
 _CHANCE = "draws random numbers"

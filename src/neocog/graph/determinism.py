@@ -1,6 +1,6 @@
 """Whether a network's output is a function of the sample alone: run twice, alone, in a batch.
 
-Rounding is no difference. A kernel may sum in another order for another batch, so outputs of one
+Rounding is not a difference. A kernel may sum in another order for another batch, so outputs of one
 sample differ by some units in the last place, which the layers behind make larger or smaller. Two
 outputs count as different beyond 2¹¹ units of float32 (2.4 · 10⁻⁴ of the largest output, where
 networks of a hundred layers stay below 10⁻⁵) that are moreover a thousand times what the last bit
@@ -67,8 +67,8 @@ class Difference:
         if "of the batch" in self.cause:
             return "Let its norm use running statistics in evaluation mode"
         if self.when == REPEATED:
-            return "Keep nothing from call to call in evaluation mode"
-        return "Compute each sample without the others"
+            return "Keep no state between calls in evaluation mode"
+        return "Compute each sample independently of the others"
 
     @property
     def sentence(self) -> str:
@@ -128,7 +128,7 @@ def difference(
     Args:
         module: any.
         x: two samples or more, (B, C, *space), no two alike: six passes of one sample for two.
-        read: what the module returns to a tensor, a row a sample; itself if left out.
+        read: what the module returns to a tensor, a row per sample; itself if left out.
         coarse: it computes with numbers of few bits, where that cannot be seen from outside.
 
     Raises:
@@ -175,7 +175,7 @@ class _Runs:
                 return _difference(REPEATED, first, second, why)
         if self._beyond(first, turned):
             why = self._cause(x, x.flip(0), (0, n - 1))
-            return _difference("at another place of the batch", first, turned, why)
+            return _difference("at another position in the batch", first, turned, why)
         for i in (0, n - 1):  # what takes the largest or least of a batch changes for one of them
             if (change := self._alone(first, i)) is not None:
                 return change
@@ -239,7 +239,7 @@ def _of_state(drawn: list[str], cause: str) -> str:
     """Why the same batch gets other outputs, where the operations do not say it all."""
     if cause and not cause.startswith(BEGINS):
         return cause
-    why = "has a generator of its own or keeps something from call to call"
+    why = "has its own random generator or keeps state between calls"
     if drawn:
         why = f"draws random numbers from {drawn[0]} generator"
     return f"{cause.removeprefix(BEGINS) or 'the network'} {why}"

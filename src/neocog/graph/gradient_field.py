@@ -40,7 +40,7 @@ class EffectiveField:
     Args:
         layer: the submodule whose output was looked at.
         gradient: mean over images of the gradient's absolute value, summed over channels,
-            divided by its peak; one number a sample of space.
+            divided by its peak; one number per sample of space.
         side: side of the square (length of the interval, for series) that has as many samples as
             there are with more than 4.55 % of the peak.
         spread: standard deviation of the map around its center, along each axis, in samples.
@@ -59,8 +59,8 @@ class EffectiveField:
         return Map(
             title=f"Effective field of {self.layer or 'the output'}",
             values=values,
-            note=f"Mean absolute gradient of the element in the middle over {self.images} "
-            f"images, peak 1; as many samples are above 4.55 % as in a side of {self.side:.1f}.",
+            note=f"Mean absolute gradient of the central unit over {self.images} "
+            f"images, peak 1; the area above 4.55 % is that of a square with side {self.side:.1f}.",
         )
 
 
@@ -96,8 +96,8 @@ def effective_field(
     peak = mean.max()
     if not float(peak):
         raise ModelError(
-            f"No gradient of `{layer or 'the output'}` comes back to the image: its middle is "
-            "saturated or does not depend on it. Take an earlier layer, or other images."
+            f"No gradient of `{layer or 'the output'}` reaches the image: its central unit is "
+            "saturated or does not depend on the image. Use an earlier layer, or other images."
         )
     share = (mean / peak).cpu()
     area, axes = int((share > _SHARE).sum()), share.dim()
@@ -142,7 +142,7 @@ def _gradient(module: nn.Module, x: Tensor, layer: str, of: Any) -> Tensor:
     """Of a number made from a layer's output, at the image."""
     known = dict(module.named_modules())
     if layer not in known:
-        raise UsageError(f"`{layer}` is no layer. {did_you_mean(layer, known)}")
+        raise UsageError(f"`{layer}` is not a layer. {did_you_mean(layer, known)}")
     x = x.detach().clone().requires_grad_()
     with preserved(module, x.detach()), torch.inference_mode(False), torch.enable_grad():
         tensors: list[Tensor] = []
@@ -156,8 +156,8 @@ def _gradient(module: nn.Module, x: Tensor, layer: str, of: Any) -> Tensor:
             module(x)
         if not tensors:
             raise ModelError(
-                f"A layer's field is that of a tensor it gives; `{layer}` was not reached, or "
-                "gives none. Name a layer whose output is one tensor."
+                f"A receptive field needs a layer that returns a tensor; `{layer}` did not run, or "
+                "returns none. Name a layer whose output is one tensor."
             )
         y = of(tensors[-1])
         if not y.requires_grad:

@@ -40,7 +40,7 @@ def choose(
     """Which of the tensors that a network returned is its prediction, and what to say of that.
 
     That is the requested one; else the one of a usual name, `logits` before others; else, of those
-    that have a row a sample and an output a class, the first.
+    that have a row per sample and an output per class, the first.
 
     Args:
         out: a tensor, or a tuple, list, mapping, named tuple or dataclass of some.
@@ -68,7 +68,7 @@ def choose(
             named = [n for n in tensors if n]
             hint = did_you_mean(wanted, named) if named else "It returns one tensor alone."
             raise UsageError(
-                f"--output names one of the tensors that a network returns, by name or number; "
+                f"--output selects one of the tensors that a network returns, by name or index; "
                 f"`{printable(wanted)}` is none. {hint}"
             )
         return wanted, ""
@@ -80,7 +80,7 @@ def choose(
     if not fit:
         shapes = ", ".join(f"`{printable(n)}` {tuple(t.shape)}" for n, t in tensors.items())
         raise ShapeMismatch(
-            f"A network returns a tensor of a row a sample, alone or among others; for {samples} "
+            f"A network returns a tensor of a row per sample, alone or among others; for {samples} "
             f"samples this one gave {shapes or type(out).__name__}. Name a factory whose network "
             "returns its logits."
         )
@@ -91,8 +91,8 @@ def choose(
     listed = ", ".join(others[:4]) + (" …" if len(others) > 4 else "")
     return taken, (
         f"The network returns {len(tensors)} tensors; `{printable(taken)}` "
-        f"{tuple(tensors[taken].shape)} is taken as its output, and not {listed}. "
-        "--output takes another."
+        f"{tuple(tensors[taken].shape)} is used as its output, not {listed}. --output selects "
+        "another."
     )
 
 

@@ -4,7 +4,7 @@
                (`reach.rules`), positions (`reach.positions`) and the arithmetic of one element
                (`explainers.arithmetic`) each have one function a rule
     kind       what a node is drawn as
-    word       what it is called, where its name is no word
+    word       what it is called, where its name is not a word
     cost       MACs and other FLOPs of one call; see `graph.cost`
     operands   of a product: the names of its two factors, then of what is added
     on_map     what it does to a feature map: see `ON_MAP`
@@ -73,7 +73,7 @@ class Operator:
 
 
 class OperatorWindow(NamedTuple):
-    """The window of a convolution or pooling, a number an axis of space."""
+    """The window of a convolution or pooling, a number per axis of space."""
 
     kernel_size: list[int]
     stride: list[int]
@@ -108,7 +108,7 @@ def window_of(op: Operation) -> OperatorWindow:
 
 
 def numbers(value: int | Sequence[int], axes: int) -> list[int]:
-    """One number an axis, from one number or a list.
+    """One number per axis, from one number or a list.
 
     Example:
         >>> numbers(2, 3), numbers([1, 2], 2)
@@ -153,7 +153,7 @@ def _attention(op: Operation, out: Tensor) -> tuple[int, int]:
 
 
 def _lstm(op: Operation, out: Tensor) -> tuple[int, int]:
-    """Four gates an element; 13 for their sums and functions, two biases a gate."""
+    """Four gates per element; 13 for their sums and functions, two biases a gate."""
     g, steps = op.given, out.numel() // out.shape[-1]
     biases = 8 if g["has_biases"] else 0
     return steps * (g["weight0"].numel() + g["weight1"].numel()), out.numel() * (13 + biases)

@@ -109,7 +109,7 @@ def blank_sample(module: nn.Module, size: Sequence[int], purpose: str) -> Iterat
     except Exception as e:  # of any kind: an external forward may raise anything
         raise ModelError(
             f"{purpose} one forward pass of one sample; the module fails on one of "
-            f"{times(size)} ({type(e).__name__}: {e}). Give the size that it takes."
+            f"{times(size)} ({type(e).__name__}: {e}). Give its input size."
         ) from e
 
 
@@ -190,7 +190,7 @@ def _evaluating(module: nn.Module) -> None:
 
 
 def _eagerly() -> AbstractContextManager[Any]:
-    """Compiled code is not run inside: it would be compiled anew for every kind of look."""
+    """Compiled code is not run inside: it would be recompiled for every kind of look."""
     if "torch._dynamo" not in sys.modules:
         return nullcontext()
     eager: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")

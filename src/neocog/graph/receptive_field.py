@@ -12,7 +12,7 @@ makes it: branches, shortcuts, loops, functions, slices. Along each axis of spac
                       jumps end
 
 An element of a branch that joins others sees the smallest interval that holds theirs. What no rule
-understands is named in `unknown`, nothing is claimed of what follows it, and the status is
+understands is named in `unknown`, nothing is claimed about what follows it, and the status is
 `partial`.
 
 Sources: the recurrences in A. Araujo, W. Norris, J. Sim, "Computing Receptive Fields of
@@ -68,28 +68,31 @@ class ReceptiveField(Jsonable):
         """
         named = {f.name: f for f in self.layers}
         if layer not in named:
-            raise UsageError(f"`{layer}` is no layer that ran. {did_you_mean(layer, named)}")
+            raise UsageError(f"`{layer}` is not a layer that ran. {did_you_mean(layer, named)}")
         return named[layer]
 
     def section(self) -> Section:
         """For a report."""
         text = (
-            f"Not understood: {', '.join(self.unknown)}; nothing is said of what follows."
+            f"Not understood: {', '.join(self.unknown)}; nothing is claimed about what follows."
             if self.unknown
             else ""
         )
         return Section(title="Receptive fields", exhibits=(self.table(),), text=text)
 
     def table(self) -> Table:
-        """A row a layer."""
+        """A row per layer."""
         return Table(
             title="Receptive fields",
             columns=("layer", "kind", "output", "receptive field", "jump", "start"),
             rows=[
                 (f.name, f.kind, times(f.output), *field_cells(f)) for f in self.layers if f.output
             ],
-            note=f"In input {nouns(len(self.size) - 1).units}. Start is the first that element 0 "
-            "sees, negative in the padding; – where fields do not move evenly or all is seen.",
+            note=(
+                f"In input {nouns(len(self.size) - 1).units}. Start: the first sample that element "
+                "0 sees, negative in the padding; –: windows without a fixed step, or the whole "
+                "input."
+            ),
         )
 
 

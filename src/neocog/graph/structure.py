@@ -6,8 +6,8 @@ ReLU called as a function. *Edges* follow the very tensors: an operation that ta
 on the node that made it. So branches, shortcuts and gates are where they are, whatever Python code
 makes them.
 
-What computes nothing (a view, a copy, a module that returns its input) is no node of its own, but
-for two: to flatten a map into a vector, and to keep every n-th sample. A module without others
+What computes nothing (a view, a copy, a module that returns its input) is not a node of its own,
+but for two: to flatten a map into a vector, and to keep every n-th sample. A module without others
 inside that is a network by itself, as one that calls `conv2d` twice, is taken apart into its
 operations; one that declares its `geometry` (see `graph.operations`) is one node, whatever is
 in it.
@@ -167,8 +167,8 @@ def follow(
     except Exception as e:  # of any kind: an external forward may raise anything
         shape = " × ".join(str(n) for n in x.shape[1:])
         raise ModelError(
-            "A network is looked into with one sample; the module fails on one of "
-            f"{shape} ({type(e).__name__}: {e}). Give the size that it takes."
+            "Inspecting a network needs a forward pass of one sample; the module fails on one of "
+            f"{shape} ({type(e).__name__}: {e}). Give its input size."
         ) from e
     run.finish(out)
     return run

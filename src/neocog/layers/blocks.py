@@ -1,9 +1,9 @@
 """Convolutions as every network builds them: geometry, borders, convolution + norm + activation.
 
-The arithmetic of one axis, with input size W, kernel K, padding P a side, stride S, dilation D:
+The arithmetic of one axis, with input size W, kernel K, padding P per side, stride S, dilation D:
 
     output = floor((W + 2P - D(K - 1) - 1) / S) + 1          (D = 1: floor((W - K + 2P) / S) + 1)
-    same   = D(K - 1) / 2 a side for odd K                   (stride 1 keeps the size)
+    same   = D(K - 1) / 2 per side for odd K                   (stride 1 keeps the size)
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def per_axis(value: int | Sequence[int], axes: int) -> tuple[int, ...]:
     values = (value,) * axes if isinstance(value, int) else tuple(value)
     if len(values) != axes or min(values) < 1:
         raise UsageError(
-            f"A stride is a whole number from 1 up, one for all axes or one for each of the "
-            f"{axes} of the map; got {value}."
+            f"A stride is a positive integer, one for all axes or one for each of the {axes} axes; "
+            f"got {value}."
         )
     return values
 
@@ -146,7 +146,7 @@ def padding_mode(padding: str) -> Literal["zeros", "circular", "reflect", "repli
         UsageError: no such padding mode.
     """
     if padding not in PADDINGS:
-        raise UsageError(f"`{padding}` is no padding. {did_you_mean(padding, PADDINGS)}")
+        raise UsageError(f"`{padding}` is not a padding mode. {did_you_mean(padding, PADDINGS)}")
     return PADDINGS[padding]
 
 
@@ -208,7 +208,7 @@ def conv(
         padding: padding mode, one of `PADDINGS`.
         pad: samples added on each side; None for as many as keep the size at stride 1.
         groups: independent groups of channels.
-        bias: add a trainable number a channel.
+        bias: add a trainable number per channel.
 
     Raises:
         UsageError: no such padding mode, or an even kernel without `pad`.

@@ -48,7 +48,7 @@ def low_pass_kernel(name: str, stride: int, taps: int | None = None) -> Float[Te
         [1.0, 4.0, 6.0, 4.0, 1.0]
     """
     if name not in KERNELS:
-        raise UsageError(f"`{name}` is no low-pass kernel. {did_you_mean(name, KERNELS)}")
+        raise UsageError(f"`{name}` is not a low-pass kernel. {did_you_mean(name, KERNELS)}")
     if stride == 1:
         return torch.ones(1, dtype=torch.float64)
     return KERNELS[name](2 * stride + 1 if taps is None else taps, stride)
@@ -68,7 +68,7 @@ def blur(
 
     Args:
         x: map, of one or two axes of space.
-        kernels: one an axis.
+        kernels: one per axis.
         stride: of all axes or of each.
         padding: padding mode, one of `layers.blocks.PADDINGS`.
 
@@ -132,7 +132,7 @@ def max_blur(
     Args:
         x: map, of one or two axes of space.
         window: samples of the window, on each axis; the odd one of an even window after it.
-        kernels: of the blur, one an axis.
+        kernels: of the blur, one per axis.
         stride: of all axes or of each.
         padding: padding mode, one of `layers.blocks.PADDINGS`; for `zero` it is
             left out of the maximum.

@@ -17,7 +17,7 @@ A residual block reduces two branches, which must keep *the same* samples. It as
 `reduce_pair`, a module of (main, shortcut): a kind that looks at the values to choose its samples
 looks once, at the main branch.
 
-An operator at stride 1 must leave a whole number of strides behind, or the last samples lie in no
+An operator at stride 1 must leave an integer of strides behind, or the last samples lie in no
 phase: a window of 2 on 8 samples leaves 7. Where the window reaches beyond the border that the
 operator has, it gets as many samples more on the far side, right and bottom, as that takes
 (`far_border`). With wrap-around it then sees every window that there is on the circle.
@@ -172,7 +172,9 @@ def downsampling_of(name: str) -> Downsampling:
         UsageError: no such downsampling.
     """
     if name not in DOWNSAMPLINGS:
-        raise UsageError(f"`{name}` is no sampling. {did_you_mean(name, DOWNSAMPLINGS)}")
+        raise UsageError(
+            f"`{name}` is not a downsampling operator. {did_you_mean(name, DOWNSAMPLINGS)}"
+        )
     return DOWNSAMPLINGS[name]
 
 
@@ -377,7 +379,7 @@ def pool(
         if not isinstance(after, nn.Identity):
             learned.add_module("2", after)
         return learned
-    raise UsageError(f"`{kind}` is no pool. {did_you_mean(kind, POOLS)}")
+    raise UsageError(f"`{kind}` is not a pool. {did_you_mean(kind, POOLS)}")
 
 
 def far_border_of(

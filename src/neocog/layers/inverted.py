@@ -1,7 +1,8 @@
 """Depthwise-separable convolutions, alone and inside an inverted residual block.
 
-A K×K convolution from C to D channels costs K²·C·D products a sample. Taken apart it costs K²·C,
-one filter a channel, and C·D, a 1×1 convolution across them: a fraction 1/D + 1/K² of the products.
+A K×K convolution from C to D channels costs K²·C·D products per sample. Taken apart it costs K²·C,
+one filter per channel, and C·D, a 1×1 convolution across them: a fraction 1/D + 1/K² of the
+products.
 
 Sources: A. Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision
 Applications", 2017, section 3.1; M. Sandler et al., "MobileNetV2: Inverted Residuals and Linear
@@ -132,7 +133,7 @@ def styled_conv(
 
 
 class DepthwiseSeparable(nn.Module):
-    """One filter a channel, with the stride; then a 1×1 convolution across channels.
+    """One filter per channel, with the stride; then a 1×1 convolution across channels.
 
     Args:
         in_channels: input channels.
@@ -182,7 +183,7 @@ class DepthwiseSeparable(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """1×1 to more channels, one filter a channel with the stride, 1×1 to few without activation.
+    """1×1 to more channels, one filter per channel with the stride, 1×1 to few without activation.
 
     What comes in is added where size and channels stay.
 

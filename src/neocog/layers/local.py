@@ -64,7 +64,7 @@ class LocallyConnected2d(nn.Module):
         kernel_size: taps.
         stride: of the window.
         pad: zeros on each side; None for as many as keep the size at stride 1.
-        bias: add a trainable number a position and channel.
+        bias: add a trainable number per position and channel.
 
     Example:
         >>> layer = LocallyConnected2d(1, 2, size=(28, 28), kernel_size=3, stride=2)

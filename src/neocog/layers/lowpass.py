@@ -128,5 +128,5 @@ class AliasFreeActivation(nn.Module):
         self.coefficients = nn.Parameter(torch.tensor(RELU_FIT).repeat(channels, 1))
 
     def forward(self, x: Float[Tensor, "B C *space"]) -> Float[Tensor, "B C *space"]:
-        """A parabola a channel, without new frequencies."""
+        """A parabola per channel, without new frequencies."""
         return alias_free_polynomial(x, self.coefficients)

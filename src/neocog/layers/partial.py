@@ -26,12 +26,12 @@ def partial_conv2d(
     """Convolution without border, one kernel a connection of the table.
 
     The kernels are laid out in a full weight with zeros where there is no connection, as one
-    dense convolution is faster than sixteen small ones; the zeros are no parameters.
+    dense convolution is faster than sixteen small ones; the zeros are not parameters.
 
     Args:
         x: input maps.
         weight: kernels, in the order of the table.
-        bias: one an output map.
+        bias: one per output map.
         table: for each output map, the input maps that it sees.
     """
     rows = [output for output, inputs in enumerate(table) for _ in inputs]

@@ -67,7 +67,7 @@ def p_norm_pool(
         unit = torch.where(unit > 0, unit, torch.ones_like(unit))
         parts = _parts(size, window, steps, unit.shape[2:])
         powers = torch.stack([(part / unit).pow(p) for part in parts]).mean(0)
-        some = powers != 0  # what is no number stays none
+        some = powers != 0  # what is not a number stays none
         root = torch.where(some, powers, torch.ones_like(powers)).pow(1 / p)
         pooled = torch.where(some, root, torch.zeros_like(root)) * unit
     return pooled if mean else pooled * math.prod(window) ** (1 / p)

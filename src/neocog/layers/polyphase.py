@@ -1,6 +1,6 @@
 """Drop samples so that the same ones are kept wherever the image stands.
 
-A map at stride s falls into s phases an axis: the samples 0, s, 2s, …, the samples 1, s + 1, … and
+A map at stride s falls into s phases per axis: the samples 0, s, 2s, …, the samples 1, s + 1, … and
 so on. Moving the map by one sample with wrap-around moves its samples from each phase to the next.
 Which phase is kept is therefore decided by what the phase holds and not by its number: then the
 same samples are kept after every shift, and what is kept moves with the map. Phases of equal norm
@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 Phase = Int[Tensor, " _"] | Float[Tensor, "_ P"]
-"""One phase a sample of the batch, or a weight for each of its phases."""
+"""One phase per sample of the batch, or a weight for each of its phases."""
 
 
 def phase_norms(
@@ -104,7 +104,7 @@ def take_phase(
 
     Args:
         x: map, of one or two axes of space.
-        phase: a number a map, below the product of the strides; or a weight for each phase, by
+        phase: a number per map, below the product of the strides; or a weight for each phase, by
             which the phases are summed.
         stride: of all axes or of each.
 
@@ -159,7 +159,8 @@ def _one_each(phase: Tensor, batch: int) -> None:
     count = phase.shape[0]
     if count != batch:
         raise UsageError(
-            f"Each map of a batch has a phase; got {count} phases for {batch} maps. Give one a map."
+            f"Each feature map of a batch needs one phase; got {count} phases for {batch} maps. "
+            "Give one per map."
         )
 
 
@@ -174,7 +175,7 @@ def put_phase(
 
     Args:
         x: samples, of one or two axes of space.
-        phase: a number a map.
+        phase: a number per map.
         stride: of all axes or of each.
         size: of the map that comes out; its samples over the stride, rounded up, are those of x.
 
@@ -190,7 +191,7 @@ def put_phase(
     _one_each(phase, batch)
     if smaller != _counts(size, steps):
         raise UsageError(
-            f"Samples go back into a map of `size` {tuple(size)} at stride {tuple(steps)} as "
+            f"Samples are placed into a map of `size` {tuple(size)} at stride {tuple(steps)} as "
             f"{tuple(_counts(size, steps))}; got {tuple(smaller)}. Give the size of the map they "
             "were taken from."
         )
@@ -272,7 +273,7 @@ class LearnedChoice(nn.Module):
         self.score = nn.Linear(hidden, 1, bias=False)
 
     def forward(self, x: Float[Tensor, "B C *space"]) -> Phase:
-        """A number a map in evaluation mode, weights of all phases in training mode."""
+        """A number per map in evaluation mode, weights of all phases in training mode."""
         steps = self.stride
         whole = [-n % s for n, s in zip(x.shape[2:], steps, strict=True)]
         sides = [(s, s + more) for s, more in zip(steps, whole, strict=True)]

@@ -1,4 +1,4 @@
-"""Output units that measure the distance to a fixed code, one code a class.
+"""Output units that measure the distance to a fixed code, one code per class.
 
 Source: Y. LeCun et al., "Gradient-Based Learning Applied to Document Recognition", Proc. IEEE
 86(11), 1998, section II.B: a code is an image of the class's character, 7 wide and 12 high, +1

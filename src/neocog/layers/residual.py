@@ -68,7 +68,7 @@ def shortcut(
         UsageError: no such shortcut.
     """
     if kind not in ("A", "B"):
-        raise UsageError(f"`{kind}` is no shortcut. {did_you_mean(kind, ('A', 'B'))}")
+        raise UsageError(f"`{kind}` is not a shortcut. {did_you_mean(kind, ('A', 'B'))}")
     if stride == 1 and in_channels == out_channels:
         return nn.Identity()
     if kind == "B":

@@ -5,8 +5,8 @@ At stride s the n samples of an axis give ceil(n / s), and the border is as narr
     total  = max(0, (ceil(n / s) - 1)·s + K - n)       K taps
     before = floor(total / 2),  after = total - before
 
-At stride 1 this is (K - 1) / 2 a side, as everywhere here. At stride 2 a 3×3 window gets (0, 1) on
-an even axis and (1, 1) on an odd one, where PyTorch's networks have (1, 1) always; weights that
+At stride 1 this is (K - 1) / 2 per side, as everywhere here. At stride 2 a 3×3 window gets (0, 1)
+on an even axis and (1, 1) on an odd one, where PyTorch's networks have (1, 1) always; weights that
 were trained with one border see a map that is shifted by a sample with the other.
 
 Source: the description of `padding="SAME"` of `tf.nn.convolution` (TensorFlow 2).
@@ -43,7 +43,7 @@ def same_sides(size: int, kernel_size: int, stride: int) -> tuple[int, int]:
 
 
 class SameConv2d(nn.Conv2d):
-    """A convolution behind the border of `same_sides`, laid anew for each size.
+    """A convolution behind the border of `same_sides`, computed for each size.
 
     It may run at stride 1 before something else that drops samples: then it gives as many samples
     as come in, of which every s-th is what it gives at stride s.
@@ -56,7 +56,7 @@ class SameConv2d(nn.Conv2d):
         stride: of the convolution itself: `steps`, or 1.
         padding: what the border holds, one of `layers.blocks.PADDINGS`.
         groups: independent groups of channels.
-        bias: add a trainable number a channel.
+        bias: add a trainable number per channel.
 
     Example:
         >>> import torch

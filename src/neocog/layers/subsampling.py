@@ -25,8 +25,8 @@ def window_affine(
 
     Args:
         means: of the windows.
-        coefficient: one a channel.
-        bias: one a channel.
+        coefficient: one per channel.
+        bias: one per channel.
         samples: of one window, which turn its mean into its sum.
     """
     return means * (samples * coefficient)[:, None, None] + bias[:, None, None]

@@ -1,12 +1,12 @@
 """Polyphase downsampling at the cost of the operator itself: choose before it, not after.
 
 Adaptive polyphase sampling (see `layers.polyphase`) runs an operator of stride s at stride 1 and
-keeps one of the s phases an axis of what comes out, so s² times the MACs are spent and all but one
+keeps one of the s phases per axis of what comes out, so s² times the MACs are spent and all but one
 part of them thrown away. The phase can as well be chosen from what goes *into* the operator: any
 choice that moves with the map does. Then the map is taken from that phase on, and the operator runs
 at its own stride, on a quarter of the windows at stride 2:
 
-    phase = choose_windows(x, s)      small: one value a sample of the map
+    phase = choose_windows(x, s)      small: one value per sample of the map
     operator(take_windows(x, phase))  the windows that the dense operator has at that phase
 
 `take_windows` also adds the padding that the operator had, so that circular padding costs no
@@ -96,7 +96,7 @@ def take_windows(
 
     Args:
         x: map, of one or two axes of space.
-        phase: an index a map, row by row, below the product of the strides.
+        phase: an index per map, row by row, below the product of the strides.
         stride: of all axes or of each.
         reach: samples from the first tap of the operator to its last, both counted.
         sides: (before, after) of the padding that the operator had on each axis.
@@ -114,16 +114,16 @@ def take_windows(
     size = tuple(x.shape[2:])
     if phase.shape[0] != x.shape[0]:
         raise UsageError(
-            f"Each map of a batch has a phase; got {phase.shape[0]} phases for {x.shape[0]} maps. "
-            "Give one a map."
+            f"Each feature map of a batch needs one phase; got {phase.shape[0]} phases for "
+            f"{x.shape[0]} maps. Give one per map."
         )
     counts = [
         (n + sum(side) - r) // s + 1 for n, s, r, side in zip(size, steps, taps, sides, strict=True)
     ]
     if min(counts) < 1:
         raise UsageError(
-            f"A padded map holds a whole window; got {size} with padding {tuple(sides)} for a "
-            f"reach of {taps}. Give a larger map."
+            f"A padded feature map must contain a whole window; got {size} with padding "
+            f"{tuple(sides)} for a reach of {taps}. Give a larger map."
         )
     phases = (phase,) if axes == 1 else (phase // steps[1], phase % steps[1])
     lines = [

@@ -197,7 +197,7 @@ def backward(model: nn.Module, layer: str, x: Tensor, *, target: int | None = No
             of each sample if left out.
 
     Raises:
-        UsageError: the layer is no convolution, or there is no such output.
+        UsageError: the layer is not a convolution, or there is no such output.
         DataError: values are integers that are not in [0, 1].
         ModelError: the layer does not run, or nothing that comes after it depends on it.
 

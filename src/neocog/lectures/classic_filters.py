@@ -132,7 +132,7 @@ class Classic(Jsonable):
                 captions=names,
             ),
             Gallery(
-                title="Frequencies that pass",
+                title="Frequency response",
                 images=[amounts(r, least=0.0) for r in responses],
                 captions=names,
                 note="Flat areas (frequency 0) in the middle, the finest stripes at the border.",
@@ -152,7 +152,7 @@ def sections(results: Sequence[Classic], *, names: Sequence[str] = ()) -> list[S
     exhibits = [f._drawn(title) for f, title in zip(results, titles, strict=True)]
     text = (
         "Each filter slides over the image; beyond the border lies the mirrored image. "
-        "Blue is below zero, brown above."
+        "Blue is negative, brown is positive."
     )
     return [
         Section(title="Classic filters", exhibits=[*exhibits, *results[0]._kernels()], text=text)
@@ -187,7 +187,9 @@ def classic(x: Float[Tensor, C * size], *, names: Sequence[str] | None = None) -
     table = CLASSIC if x.ndim == 3 else SERIES
     unknown = [n for n in names or () if n not in table]
     if unknown:
-        raise UsageError(f"`{unknown[0]}` is no classic filter. {did_you_mean(unknown[0], table)}")
+        raise UsageError(
+            f"`{unknown[0]}` is not a classic filter. {did_you_mean(unknown[0], table)}"
+        )
     plain = in_range(x).detach().cpu().double()
     done = []
     for name in names or table:

@@ -31,7 +31,7 @@ _SLIDE = (F.conv1d, F.conv2d, F.conv3d)
 
 @dataclass(frozen=True, kw_only=True)
 class ConvGeometry:
-    """How a convolution slides, a number an axis of space.
+    """How a convolution slides, a number per axis of space.
 
     Args:
         kernel_size: taps.

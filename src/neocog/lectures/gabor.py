@@ -55,7 +55,7 @@ class GaborFit(Jsonable):
         center: (O, 2), row and column of the bell, from the middle of the kernel.
         sigma: (O, 2), widths of the bell across and along the stripes, in samples.
         filters: (O, I, h, w), what was fitted.
-        fitted: (O, I, h, w), the fits: one function times a number a channel.
+        fitted: (O, I, h, w), the fits: one function times a number per channel.
     """
 
     JSON = keys(
@@ -100,7 +100,7 @@ class GaborFit(Jsonable):
         if max(chance, mixed) > 0.75:
             text += (
                 " At this size nearly every filter looks like a Gabor function, learned or not: "
-                "the fit is no evidence."
+                "the fit is not evidence."
             )
         return text
 
@@ -230,7 +230,7 @@ def first_layer(banks: Sequence[Filters]) -> Filters:
 def gabor_fit(bank: Filters, *, random: int = 100, seed: int = 0) -> GaborFit:
     """Fit a Gabor function to each filter, and to as many filters of chance of the same size.
 
-    A filter of several channels is fitted by one function times a number a channel: the fit is
+    A filter of several channels is fitted by one function times a number per channel: the fit is
     made to its strongest pattern over channels, and what that leaves out counts as not explained.
     All filters are searched at once, each from ten starts: the peak of its spectrum, fixed
     directions, and bells without a wave.

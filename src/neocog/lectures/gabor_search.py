@@ -35,7 +35,7 @@ def fitted(weights: Float[Tensor, "O I h w"]) -> dict[str, np.ndarray]:
     flat = weights.flatten(2)
     energy = flat.square().sum((1, 2))
     zero = energy <= 1e-24
-    # The best product of a number a channel and one pattern.
+    # The best product of a number per channel and one pattern.
     color, strength, pattern = torch.linalg.svd(flat, full_matrices=False)
     # Of the two signs of that product, the one with which the strongest channel is positive.
     strongest = color[:, :, 0].gather(1, color[:, :, 0].abs().argmax(1, keepdim=True))
@@ -63,7 +63,7 @@ def fitted(weights: Float[Tensor, "O I h w"]) -> dict[str, np.ndarray]:
 
 
 def _parameters(wave: Tensor, a: Tensor, b: Tensor, largest: int) -> dict[str, np.ndarray]:
-    """Wave vectors (down, right) in cycles a sample as wavelength, angle and phase."""
+    """Wave vectors (down, right) in cycles per sample as wavelength, angle and phase."""
     turns = wave.norm(dim=1)
     angle = torch.rad2deg(torch.atan2(-wave[:, 0], wave[:, 1]))
     phase = torch.rad2deg(-torch.atan2(b, a))
@@ -75,7 +75,7 @@ def _parameters(wave: Tensor, a: Tensor, b: Tensor, largest: int) -> dict[str, n
 
 
 Shape = tuple[Tensor, Tensor, Tensor]
-"""Center (…, 2), widths (…, 2) across and along, wave vector (…, 2) in cycles a sample."""
+"""Center (…, 2), widths (…, 2) across and along, wave vector (…, 2) in cycles per sample."""
 
 
 def _shape(raw: Tensor, size: tuple[int, int]) -> Shape:
@@ -167,7 +167,7 @@ def _starts(y: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _peak(planes: Tensor) -> Tensor:
-    """The strongest wave of each plane, (down, right) in cycles a sample."""
+    """The strongest wave of each plane, (down, right) in cycles per sample."""
     room = 32 if max(planes.shape[1:]) <= 32 else max(planes.shape[1:])
     power = torch.fft.rfft2(planes, s=(room, room)).abs()
     flat = power.flatten(1).argmax(1)

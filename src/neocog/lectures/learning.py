@@ -28,7 +28,7 @@ from neocog.training.views import suited_views
 __all__ = ["CLAIMS"]
 
 FEW, FEWER = 5, 2
-"""Labeled images a class that remain for fine-tuning, from other labels and from none."""
+"""Labeled images per class that remain for fine-tuning, from other labels and from none."""
 
 SEEDS = 3
 
@@ -72,7 +72,7 @@ def self_supervision(material: Material) -> Evidence:
         )
     return Evidence(
         measured_on=f"{len(material.train.y):,} images of {material.named} without labels, then "
-        f"{FEWER} labels a class",
+        f"{FEWER} labels per class",
         comparisons=(
             Comparison(
                 name="pretrained by VICReg: held-out accuracy",

@@ -224,7 +224,7 @@ def shift_equivariance(material: Material) -> Evidence:
     x = (255 * material.image.mean(0)).round()
     kernel = torch.randint(
         -9, 10, (5, 5), generator=torch.Generator().manual_seed(material.seed)
-    ).float()  # whole numbers, so that sums are exact in any order
+    ).float()  # integers, so that sums are exact in any order
     y = correlate(x, kernel, mode="circular")
     h, w = x.shape
     worst = 0.0
@@ -262,7 +262,7 @@ def shift_equivariance(material: Material) -> Evidence:
             ),
             Map(title="zero padding: error of a shift", values=error.numpy()),
         ],
-        note="Pixels and kernel are whole numbers, so the equality is exact, not to rounding.",
+        note="Pixels and kernel are integers, so the equality is exact, not to rounding.",
     )  # fmt: skip
 
 

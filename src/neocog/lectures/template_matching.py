@@ -58,7 +58,7 @@ class MatchRow(Jsonable):
         score: at the maximum.
         lead: by how much it is above the best maximum elsewhere, in standard deviations of the heat
             map.
-        heat: the map of scores, a value a window.
+        heat: the map of scores, a value per window.
     """
 
     JSON = keys("method", "change", "corner", "expected", "overlap", "score", "lead", "correct")
@@ -199,7 +199,7 @@ def search(
     Raises:
         UsageError: the window is not within the image, or there is no such change.
         DataError: values are not finite, or integers that are not in [0, 1].
-        ShapeMismatch: the input is no image.
+        ShapeMismatch: the input is not an image.
 
     Example:
         >>> x = torch.zeros(1, 24, 24)
@@ -244,7 +244,7 @@ def busiest(image: Num[Tensor, ...]) -> tuple[int, int, int, int]:
 
     Raises:
         UsageError: there is no window in it that is smaller than it.
-        ShapeMismatch: the input is no image.
+        ShapeMismatch: the input is not an image.
 
     Example:
         >>> x = torch.zeros(1, 12, 15)
@@ -356,7 +356,9 @@ def _checked(
         )
     unknown = [c for c in changes or () if c not in CHANGES]
     if unknown:
-        raise UsageError(f"`{unknown[0]}` is no change. {did_you_mean(unknown[0], CHANGES)}")
+        raise UsageError(
+            f"`{unknown[0]}` is not an image change. {did_you_mean(unknown[0], CHANGES)}"
+        )
     if changes is None:  # what is gray has no colors to exchange
         return [c for c in CHANGES if c != "colors exchanged" or image.shape[0] > 1]
     return list(changes)

@@ -52,7 +52,7 @@ def first_screen_of(trained: Model) -> FirstScreen:
         headline=summary,
         image=() if trained.history is None else trained.history(),
         figures=tuple(figures),
-        next=(named.command("audit", "See whether its predictions hold when the image moves"),)
+        next=(named.command("audit", "Audit its shift consistency"),)
         if named is not None and audit
         else (),
     )

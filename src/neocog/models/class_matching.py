@@ -58,10 +58,7 @@ def match_any(
         (-1, 0)
     """
     if not data_classes:
-        note = (
-            f"`{printable(where)}` has no labels, so there is nothing to compare predictions with: "
-            "no accuracy."
-        )
+        note = f"`{printable(where)}` has no labels, so there is no accuracy."
         return Matched(classes=tuple(own), outputs=(), notes=(note,))
     try:
         return match(own, data_classes, where, named=named)
@@ -74,7 +71,7 @@ def match_any(
     ):
         one = data_classes[0]
         note = (
-            f"The labels of `{printable(where)}` are numbers, taken as those of the model's "
+            f"The labels of `{printable(where)}` are numbers, used as indices of the model's "
             f"outputs: {int(one)} is `{printable(own[int(one)])}`."
         )
         return Matched(classes=tuple(own), outputs=tuple(map(int, data_classes)), notes=(note,))
@@ -99,21 +96,22 @@ def _strange(matched: Matched, data_classes: Sequence[str], where: str, *, named
         return (
             f"The model's {len(matched.classes)} outputs have no names, and `{source}` has "
             f"{len(data_classes)} classes: no accuracy. Name the outputs with --classes FILE; "
-            "where a network returns several tensors, --output takes another."
+            "if the network returns several tensors, --output selects one."
         )
     lost = [c for c, k in zip(data_classes, matched.outputs, strict=True) if k < 0]
     names = ", ".join(f"`{printable(c)}`" for c in lost[:LISTED]) + (" …" if lost[LISTED:] else "")
     if len(lost) == len(data_classes):
         return (
-            f"None of the {len(data_classes)} classes of `{source}` ({names}) is one of the "
-            "model's: no accuracy. If they are, name its outputs with --classes FILE."
+            f"None of the {len(data_classes)} classes of `{source}` ({names}) is a class of the "
+            "model, so there is no accuracy. If they are the same classes, name the outputs with "
+            "--classes FILE."
         )
     both = [c for c, k in zip(data_classes, matched.outputs, strict=True) if k >= 0]
     listed = ", ".join(f"`{printable(c)}`" for c in both[:LISTED])
     listed += " …" if both[LISTED:] else ""
     return (
-        f"{len(lost)} of the {len(data_classes)} classes of `{source}` are none of the model's "
-        f"({names}): accuracy is of the others alone ({listed}), everything else of all images."
+        f"{len(lost)} of the {len(data_classes)} classes of `{source}` are not classes of the "
+        f"model ({names}): accuracy covers only the others ({listed}), everything else all images."
     )
 
 
@@ -153,15 +151,17 @@ def match(own: Sequence[str], data_classes: Sequence[str], where: str, *, named:
         in_order = list(data_classes)
     if len(data_classes) != k:
         raise DataError(
-            f"A model without names of classes takes those of the data, one an output; it has "
+            f"A model without class names uses those of the data, one per output; it has "
             f"{k} outputs and `{printable(where)}` {len(data_classes)} classes. Name the outputs "
-            "with --classes FILE; where a network returns several tensors, --output takes another."
+            "with --classes FILE; if the network returns several tensors, --output selects one."
         )
     names = ", ".join(map(printable, in_order[:LISTED])) + (" …" if k > LISTED else "")
     return Matched(
         classes=tuple(in_order),
         outputs=tuple(in_order.index(c) for c in data_classes),
-        notes=(f"The model's outputs are taken in the order of the data's classes: {names}.",),
+        notes=(
+            f"The model's outputs are assumed to be in the order of the data's classes: {names}.",
+        ),
     )
 
 
@@ -174,7 +174,7 @@ def _of_numbers(data_classes: Sequence[str]) -> tuple[str, ...]:
     if texts == sorted(data_classes, key=int):
         return (note,)
     names = ", ".join(map(printable, texts[:LISTED]))
-    note += f" As texts they sort {names}, …; a network that was trained in that order gets its "
+    note += f" As strings they sort {names}, …; a network that was trained in that order gets its "
     return (f"{note}names with --classes FILE.",)
 
 
@@ -188,8 +188,8 @@ def _by_name(own: Sequence[str], data_classes: Sequence[str], where: str) -> Mat
         near = [exact[c]] if c in exact else loose.get(_folded(c), [])
         if len(near) != 1:
             raise DataError(
-                f"Every class of `{printable(where)}` must be one of the model's, and "
-                f"`{printable(c)}` is not. The model knows "
+                f"Every class of `{printable(where)}` must be a class of the model, and "
+                f"`{printable(c)}` is not. The model has "
                 f"{', '.join(f'`{printable(o)}`' for o in own[:10])}."
             )
         outputs.append(near[0])
@@ -197,13 +197,13 @@ def _by_name(own: Sequence[str], data_classes: Sequence[str], where: str) -> Mat
             notes.append(f"`{printable(c)}` for `{printable(own[near[0]])}`")
     if len(set(outputs)) < len(outputs):
         raise DataError(
-            f"Two classes of `{printable(where)}` are one of the model's, but for case or "
+            f"Two classes of `{printable(where)}` match one class of the model, except for case or "
             f"spelling: {notes[0]}. Make them one class, or name the outputs with --classes FILE."
         )
     if not notes:
         return Matched(classes=tuple(own), outputs=tuple(outputs))
     listed = ", ".join(notes[:LISTED]) + (" …" if len(notes) > LISTED else "")
-    note = f"Names of classes are taken for each other that differ in case or spelling: {listed}."
+    note = f"Class names that differ only in case or spelling are matched: {listed}."
     return Matched(classes=tuple(own), outputs=tuple(outputs), notes=(note,))
 
 

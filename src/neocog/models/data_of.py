@@ -195,20 +195,20 @@ def _notes(trained: Model, source: Source, name: str, n: int) -> tuple[str, ...]
     if seen is not None and split.ids is not None:
         known = int(seen.trained_on(split).sum())
         if known == len(split):
-            notes.append("These samples were trained on.")
+            notes.append("The model was trained on these samples.")
         elif known:
             notes.append(
-                f"{known:,} of these {len(split):,} samples were trained on: figures on them "
-                "are optimistic."
+                f"The model was trained on {known:,} of these {len(split):,} samples: figures on "
+                "them are optimistic."
             )
     elif same and source.fingerprint != data.get("fingerprint"):
         notes.append(
-            "The data has changed since the training, and its splits may have been drawn "
-            "anew: some of these samples may have been trained on."
+            "The data has changed since the training, and so may its splits: some of these samples "
+            "may have been used for training."
         )
     if same and name == "val" and not data.get("val", True):
         if seen is None:
-            notes.append("These samples were trained on.")
+            notes.append("The model was trained on these samples.")
     elif same and name == "val":
-        notes.append("The training was watched with these samples, and may be chosen by them.")
+        notes.append("These samples monitored the training and may have selected its checkpoint.")
     return tuple(notes)

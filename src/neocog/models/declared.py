@@ -25,7 +25,7 @@ class ModelOptions(TypedDict, total=False):
     Keys:
         weights: a file for the network that a factory makes.
         size: (C, H, W) of a sample.
-        mean: of pixels in [0, 1], one number a channel or one for all.
+        mean: of pixels in [0, 1], one number per channel or one for all.
         std: their standard deviation, likewise.
         classes: names, a text file of them, or their number.
         init: `none` for random weights of a network of a library.
@@ -68,13 +68,13 @@ def input_spec(
     size = given.get("size", (own.channels, *own.size) if own else shape)
     if size is None:
         raise UsageError(
-            f"An external model needs an input size, and `{printable(text)}` does not state "
-            "it itself. Give --size C,H,W, as --size 3,224,224, with --mean and --std."
+            f"An external model needs an input size, and `{printable(text)}` does not state one. "
+            "Give --size C,H,W, as --size 3,224,224, with --mean and --std."
         )
     shape = tuple(int(n) for n in size)
     if len(shape) not in (2, 3) or min(shape) < 1:
         raise UsageError(
-            "The size of a sample is C,H,W, or C,N of a series, whole numbers from 1; "
+            "The size of a sample is C,H,W, or C,N of a series, integers from 1; "
             f"got {shape}. Write 3,32,32 for 32 × 32 pixels in color."
         )
     images = len(shape) == 3  # values of a series are taken as they are
@@ -97,8 +97,7 @@ def input_spec(
         mine = [n for n in ("mean", "std") if n in given]
         if not mine:
             raise ModelError(
-                f"{rule}, and `{printable(text)}` says of "
-                f"itself that its {wrong}. Give --mean and --std."
+                f"{rule}, and `{printable(text)}` states that its {wrong}. Give --mean and --std."
             )
         raise UsageError(
             f"{rule}, and the {wrong}. Correct {' and '.join(f'--{n}' for n in mine)}."
@@ -106,11 +105,11 @@ def input_spec(
         )
     if not assumed or signal.values == "raw":
         return signal, ()
-    words = {"mean": "a mean of 0", "std": "a deviation of 1"}
+    words = {"mean": "a mean of 0", "std": "a standard deviation of 1"}
     sentence = (
         f"Pixels from 0 to 1 are normalized with {' and '.join(words[n] for n in assumed)}, as no "
         f"{' and no '.join(f'--{n}' for n in assumed)} was given. If the model was trained with "
-        "others, it predicts worse than it could, without an error."
+        "others, its predictions are worse, without an error."
     )
     return signal, (sentence,)
 
@@ -118,7 +117,7 @@ def input_spec(
 def _mode(name: str) -> str:
     if name not in RESIZE_MODES:
         raise UsageError(
-            f"`resize_mode` says how images are brought to a size; got {name!r}. "
+            f"`resize_mode` is how images are resized; got {name!r}. "
             f"{did_you_mean(name, RESIZE_MODES)}"
         )
     return name
@@ -134,11 +133,11 @@ def _values(name: str) -> str:
 
 
 def _each(values: Sequence[float], channels: int, name: str) -> tuple[float, ...]:
-    """One number a channel."""
+    """One number per channel."""
     numbers = tuple(float(v) for v in values)
     if len(numbers) not in (1, channels):
         raise UsageError(
-            f"`{name}` is one number a channel, or one for all; got {len(numbers)} for "
+            f"`{name}` is one number per channel, or one for all; got {len(numbers)} for "
             f"{channels} channels. Check --size and --{name}."
         )
     return numbers * channels if len(numbers) == 1 else numbers
@@ -163,7 +162,7 @@ def output_names(
         outputs: how many it has.
 
     Raises:
-        UsageError: the names cannot be read, or one is there twice.
+        UsageError: the names cannot be read, or one occurs twice.
         ModelError: there are more or fewer than outputs.
 
     Example:
@@ -177,7 +176,7 @@ def output_names(
         names = _listed(classes)
     if names and len(names) != outputs:
         raise ModelError(
-            f"A model has an output a class; `{printable(text)}` has {outputs} outputs and "
+            f"A model has one output per class; `{printable(text)}` has {outputs} outputs and "
             f"{len(names)} classes. Correct --classes."
         )
     numbers = tuple(map(str, range(outputs)))
@@ -187,7 +186,7 @@ def output_names(
 def _listed(classes: str | os.PathLike[str] | Sequence[str]) -> tuple[str, ...]:
     """Names, from a file if they are in one."""
     if isinstance(classes, (str, os.PathLike)):
-        what = "A list of classes, one a line,"
+        what = "A list of classes, one per line,"
         lines = read_text(classes, limit=LIST, what=what, error=UsageError).splitlines()
         names = tuple(line.strip() for line in lines if line.strip())
     else:
@@ -196,7 +195,6 @@ def _listed(classes: str | os.PathLike[str] | Sequence[str]) -> tuple[str, ...]:
     if len(names) < 2 or twice:
         what = f"`{printable(twice[0])}` is listed twice" if twice else f"got {len(names)}"
         raise UsageError(
-            f"Every class has a name of its own, and there are two at least; {what}. "
-            "Correct --classes."
+            f"Class names are unique, and there are at least two; {what}. Correct --classes."
         )
     return names

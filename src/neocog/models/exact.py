@@ -34,7 +34,7 @@ class ExactModel:
 
     Raises:
         UsageError: no such task or precision.
-        ModelError: a weight is no finite number.
+        ModelError: a weight is not a finite number.
     """
 
     def __init__(
@@ -51,7 +51,8 @@ class ExactModel:
         self.size = size or (spec.input.size if spec else ()) or None
         if precision not in PRECISIONS:
             raise UsageError(
-                f"`{precision}` is no precision of an audit. {did_you_mean(precision, PRECISIONS)}"
+                f"`{precision}` is not a precision of an audit. "
+                f"{did_you_mean(precision, PRECISIONS)}"
             )
         check_network(module, type(module).__name__)
         self.dtype = PRECISIONS[precision]
@@ -101,22 +102,22 @@ class ExactModel:
             raise ShapeMismatch(
                 f"A model that does `{self.task}` returns a tensor of "
                 f"{' or '.join(map(str, axes))} axes; got {returned}. "
-                f"Say what it does with task=, one of {', '.join(TASKS)}.",
+                f"Set task= to one of {', '.join(TASKS)}.",
                 expected=axes,
                 actual=returned if isinstance(returned, tuple) else (),
             )
         if self.task != "regress" and out.shape[1] < 2:
             raise ShapeMismatch(
-                "Predictions are compared by the largest output, so there must be two outputs at "
-                f'least; got {out.shape[1]}. Give an output to each class, or task="regress".',
+                "Predictions are compared by the largest output, so at least two outputs are "
+                f'needed; got {out.shape[1]}. Give one output per class, or task="regress".',
                 expected=(2,),
                 actual=(out.shape[1],),
             )
         wrong = int((~torch.isfinite(out)).flatten(1 if out.ndim > 1 else 0).any(-1).sum())
         if wrong:
             raise ModelError(
-                f"Outputs are finite numbers; {wrong} of {len(out)} samples got others. "
-                "Check the weights and how its values are normalized."
+                f"Outputs are finite numbers; {wrong} of {len(out)} samples have others. Check the "
+                "weights and the normalization."
             )
 
     def ready(self) -> AbstractContextManager[None]:

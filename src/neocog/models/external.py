@@ -51,7 +51,7 @@ SPEC_FILE = "neocog-spec.json"
 """Name of the text inside a program or an ONNX file that holds its spec."""
 
 LOOSE = (".pt", ".pth", ".th", ".bin", ".ckpt", ".safetensors", ".tar")
-"""Files of weights, which are no models."""
+"""Files of weights, which are not models."""
 
 StrPath = str | os.PathLike[str]
 
@@ -122,7 +122,7 @@ def as_it_is(
         allow_random: take a model whose predictions are not a function of the image alone.
 
     Raises:
-        ModelError: it is no network to be measured, or no function of the image.
+        ModelError: it is not a network to be measured, or no function of the image.
 
     Example:
         >>> as_it_is(nn.Flatten(), (1, 2, 2)).spec.classes
@@ -174,14 +174,14 @@ def _find(text: str, suffix: str, given: Mapping[str, Any]) -> _Opened:
         return _of_hub(text, given)
     if misplaced := next((n for n in ("weights", "init") if n in given), None):
         raise UsageError(
-            f"Weights go with a network that is made by a function, as module:factory; "
+            f"Weights need a function that makes the network, as module:factory; "
             f"`{printable(text)}` is a file. Leave --{misplaced} out or name the function."
         )
     if suffix in LOOSE:
         raise UsageError(
-            f"A file of weights is no network by itself, and `{printable(text)}` was named as "
-            f"MODEL. Name the function that makes the network, and the file with it: "
-            f"module:factory --weights {printable(text)}."
+            f"A file of weights is not a network by itself, and `{printable(text)}` was given as "
+            "MODEL. Name the function that makes the network, with the file: module:factory "
+            f"--weights {printable(text)}."
         )
     loaded: tuple[Exported | BlackBox, Mapping[str, str]]
     loaded = load_onnx(Path(text)) if suffix == ".onnx" else load_exported(Path(text))
@@ -193,7 +193,7 @@ def _factory(text: str, given: Mapping[str, Any]) -> _Opened:
     weights, init, classes = given.get("weights"), given.get("init"), count(given.get("classes"))
     if weights is not None and init is not None:
         raise UsageError(
-            f"`init` says which weights a network has without a file; --init {init} and --weights "
+            f"`init` selects weights when there is no file; --init {init} and --weights "
             f"were given for `{printable(text)}`. Leave one out."
         )
     library = text.partition(":")[0]
@@ -214,7 +214,7 @@ def _factory(text: str, given: Mapping[str, Any]) -> _Opened:
 
 
 def _of_hub(text: str, given: Mapping[str, Any]) -> _Opened:
-    """A network of the Hub, with the spec of its description."""
+    """A Hub network, with the spec of its description."""
     if misplaced := next((n for n in ("weights", "init") if n in given), None):
         raise UsageError(
             f"`{printable(text)}` comes with its weights; --{misplaced} was given. Leave it out."
@@ -249,7 +249,7 @@ def _module(network: nn.Module, given: Mapping[str, Any]) -> _Opened:
     """A network that is at hand; one of ours brings its spec."""
     if misplaced := next((n for n in ("weights", "init") if n in given), None):
         raise UsageError(
-            f"A module that is at hand has its weights; `{misplaced}` was given with a "
+            f"A module already has its weights; `{misplaced}` was given with a "
             f"{type(network).__name__}. Load them with load_state_dict, or leave it out."
         )
     network = as_written(network)
@@ -329,8 +329,8 @@ def _opened(text: str, opened: _Opened, given: Mapping[str, Any], *, allow_rando
         notes += more
     if lazy:
         notes.append(
-            f"`{printable(lazy[0])}` and what else is lazy ({len(lazy)} tensors) took its shape "
-            "from the size of a sample, and random values."
+            f"`{printable(lazy[0])}` and other lazy tensors ({len(lazy)} in all) were initialized "
+            "from the input size, with random values."
         )
     module = SpecifiedNetwork(opened.network, spec)
     module.eval()

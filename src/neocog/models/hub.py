@@ -49,7 +49,7 @@ PATIENCE = 30.0
 
 @dataclass(frozen=True, kw_only=True)
 class HubModel:
-    """A network of the Hub, on disk.
+    """A Hub network, on disk.
 
     Args:
         title: what was named.
@@ -79,7 +79,7 @@ def is_hub(text: str) -> bool:
 
 
 def hub_model(text: str) -> HubModel:
-    """A network of the Hub, fetched where it is not in the cache.
+    """A Hub network, fetched where it is not in the cache.
 
     Args:
         text: `hf://ORG/NAME`, with `@REVISION` if it is not the newest, or a folder.
@@ -97,13 +97,13 @@ def hub_model(text: str) -> HubModel:
     if not isinstance(architecture, str) or not re.fullmatch(r"[\w.-]{1,100}", architecture):
         kind = config.get("model_type", "none") if isinstance(config, Mapping) else "none"
         raise ModelError(
-            "A network of the Hub names its architecture as timm does (`architecture` in "
+            "A Hub network names its architecture as timm does (`architecture` in "
             f"config.json); {name} does not (its `model_type` is {short_repr(kind)}). Take one "
             "whose page says timm, or write a factory: module:function."
         )
     if not (folder / WEIGHTS).is_file():
         raise ModelError(
-            f"A network of the Hub has its weights in {WEIGHTS}; {name} has no such file. Take a "
+            f"A Hub network has its weights in {WEIGHTS}; {name} has no such file. Take a "
             "revision that has one."
         )
     stated = config.get("pretrained_cfg")
@@ -147,7 +147,7 @@ def hub_network(known: HubModel) -> nn.Module:
     loaded = load_partial(network, renamed(name, network, tensors), f"`{printable(known.title)}`")
     if loaded.fresh:
         raise ModelError(
-            f"A network of the Hub has all its weights; of `{printable(known.title)}` "
+            f"A Hub network has all its weights; of `{printable(known.title)}` "
             f"{len(loaded.fresh)} tensors are missing. {loaded.notes[-1]} Take another revision."
         )
     return network.eval()
@@ -174,7 +174,7 @@ def _fetched(text: str) -> Path:
     match = re.fullmatch(r"hf://([\w.-]+)/([\w.-]+?)(?:@([\w.-]+))?", text)
     if match is None or any(part in (".", "..") for part in match.groups() if part):
         raise UsageError(
-            f"A network of the Hub is written hf://ORG/NAME, got `{printable(text)}`. Write "
+            f"A Hub network is written hf://ORG/NAME, got `{printable(text)}`. Write "
             "hf://timm/resnet18.a1_in1k, say."
         )
     owner, name, revision = match[1], match[2], match[3] or "main"
@@ -191,8 +191,8 @@ def _endpoint() -> str:
     if _is_safe(base):
         return base
     raise UsageError(
-        f"Weights are fetched by https; HF_ENDPOINT is `{printable(base[:100])}`. Give an address "
-        "that begins with https://."
+        f"Weights are downloaded over HTTPS; HF_ENDPOINT is `{printable(base[:100])}`. Give an "
+        "address that begins with https://."
     )
 
 
@@ -211,7 +211,7 @@ class _SameSecurity(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         was, scheme = (urllib.parse.urlsplit(u).scheme for u in (req.full_url, newurl))
         if not _is_safe(newurl) or (was == "https" != scheme):
-            raise urllib.error.URLError(f"it leads from {was} to {scheme}")
+            raise urllib.error.URLError(f"it redirects from {was} to {scheme}")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 

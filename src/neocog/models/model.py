@@ -229,8 +229,8 @@ class Model(Result):
             return int(wanted)
         wanted = wanted[:80]
         raise UsageError(
-            f"A class is the name or the number of an output; `{printable(wanted)}` is none. "
-            + (did_you_mean(wanted, self.classes) if self.classes else "Give its number.")
+            f"A class is the name or the index of an output; `{printable(wanted)}` is none. "
+            + (did_you_mean(wanted, self.classes) if self.classes else "Give its index.")
         )
 
     def taken(self, data: Any) -> Any:
@@ -358,7 +358,7 @@ class Model(Result):
 
         Raises:
             DataError: the data cannot be opened, or has no label that the model knows.
-            ModelError: an output is no number.
+            ModelError: an output is not a number.
             UsageError: a batch of none.
         """
         self._must_classify()
@@ -421,7 +421,7 @@ class Model(Result):
         """Other tasks have no classes to score."""
         if self.spec.task != "classify":
             raise UsageError(
-                f"Scores and predictions are of classifiers; `{printable(self.path)}` does "
+                f"Scores and predictions need a classifier; `{printable(self.path)}` does "
                 f"`{self.spec.task}`. Audit it instead."
             )
 

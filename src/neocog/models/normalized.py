@@ -76,10 +76,10 @@ def misfit(x: Tensor, signal: InputSpec) -> str | None:
     channel = f" in channel {c}" if signal.channels > 1 else ""
     return (
         f"Normalized with mean {signal.mean[c]:g} and std {signal.std[c]:g}, the images have "
-        f"{statistics}{channel}, where networks are trained with about 0 and 1; the pixels "
+        f"{statistics}{channel}, whereas networks are trained with about 0 and 1; the pixels "
         "themselves "
         f"have a mean of {mean[c]:.2g} and a standard deviation of {std[c]:.2g}. Check --mean and "
-        "--std, or whether these are images as the network knows them."
+        "--std, or whether these images resemble the training images."
     )
 
 

@@ -55,7 +55,7 @@ def kind_of(model: SpecifiedNetwork, first: Tensor) -> tuple[str, tuple[str, ...
         first: what it returned for two samples.
 
     Returns:
-        One of `types.OUTPUTS`, and a sentence where they are no logits.
+        One of `types.OUTPUTS`, and a sentence where they are not logits.
     """
     spec = model.spec
     if spec.task == "regress" or not may_be_scores(first):
@@ -74,7 +74,7 @@ def kind_of(model: SpecifiedNetwork, first: Tensor) -> tuple[str, tuple[str, ...
         return "logits", ()
     if kind == "logits":
         return kind, ()
-    sentence = f"The outputs of the network are {KINDS[kind]}, and taken as they are"
+    sentence = f"The outputs of the network are {KINDS[kind]}, and are used as they are"
     if kind == "sigmoid":
         sentence += ": the loss is of the probability given to the true class"
     return kind, (f"{sentence}.",)
@@ -83,7 +83,7 @@ def kind_of(model: SpecifiedNetwork, first: Tensor) -> tuple[str, tuple[str, ...
 def as_function(
     module: nn.Module, name: str, shape: tuple[int, ...], *, allow_random: bool
 ) -> tuple[str, ...]:
-    """What to say of a model whose predictions are no function of the image; nothing else.
+    """What to say of a model whose predictions are not a function of the image; nothing else.
 
     Args:
         module: values in [0, 1] to outputs; left as it was found.
@@ -111,10 +111,10 @@ def as_function(
         return ()
     if allow_random:
         sentence = f"Predictions are not a function of the image: {difference_.sentence}."
-        return (f"{sentence} The figures hold for this run and this batch size alone.",)
+        return (f"{sentence} The figures hold only for this run and this batch size.",)
     raise ModelError(
         f"A prediction is a function of its image, and with `{printable(name)}` it is not: "
-        f"{difference_.sentence}. {difference_.advice}, or take --allow-random (allow_random=True "
+        f"{difference_.sentence}. {difference_.advice}, or use --allow-random (allow_random=True "
         "in Python)."
     )
 

@@ -45,7 +45,7 @@ def scored(trained: Model, data: Any, *, batch: int, strict: bool) -> Evaluation
 
     Raises:
         DataError: the data cannot be used, has no labels, or none that the model knows.
-        ModelError: an output is no number.
+        ModelError: an output is not a number.
     """
     data = resolved(data)
     if is_path(data):
@@ -122,7 +122,7 @@ def truths_of(
         named: whether the outputs have names.
 
     Raises:
-        DataError: labels are no class indices.
+        DataError: labels are not class indices.
     """
     y = part.samples.y
     if y is None:
@@ -132,8 +132,8 @@ def truths_of(
         data_classes, y = _named(y)
     if y.ndim != 1 or (y.dtype.kind not in "iub" and not bool((y == np.rint(y)).all())):
         raise DataError(
-            f"Labels of a classifier are class indices, one a sample; got {y.dtype} of {y.shape}. "
-            "Turn one-hot rows into indices with argmax(1)."
+            f"Labels are class indices, one per sample; got {y.dtype} of "
+            f"{y.shape}. Turn one-hot rows into indices with argmax(1)."
         )
     y = y.astype(np.int64)
     if not own:
@@ -150,8 +150,8 @@ def truths_of(
     if not beyond:
         return np.maximum(y, -1), own, ()
     note = (
-        f"{beyond:,} of {len(y):,} labels are beyond the model's {len(own)} outputs (the largest "
-        f"is {int(y.max())}): accuracy is of the others alone."
+        f"{beyond:,} of {len(y):,} labels exceed the model's {len(own)} outputs (the largest is "
+        f"{int(y.max())}): accuracy covers only the others."
     )
     return np.where(y < len(own), np.maximum(y, -1), -1), own, (note,)
 
@@ -207,7 +207,7 @@ def _unscored(
     if not labeled:
         how = "Give them with the images, as (x, y)"
         if where != _DATA:
-            how = "Put the images of each class into a folder of its name"
+            how = "Put the images of each class into a folder with its name"
         return DataError(
             f"An evaluation compares predictions with labels, and `{printable(where)}` has none. "
             f"{how}; {rest}"
@@ -217,7 +217,7 @@ def _unscored(
     except DataError as e:
         return DataError(f"{e} {rest}")
     return DataError(
-        f"An evaluation needs labels that the model knows, numbers of its "
+        f"An evaluation needs labels that the model knows, indices of its "
         f"{len(trained.spec.classes)} outputs; `{printable(where)}` has none. Correct them; "
         f"{rest}"
     )

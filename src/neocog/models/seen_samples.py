@@ -1,6 +1,6 @@
 """Which samples a model has seen, by their content: trained on, or chosen by.
 
-Names and numbers of samples change when a folder is sorted anew; the ids of `Split.ids` do not.
+Names and numbers of samples change when a folder is sorted again; the ids of `Split.ids` do not.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class SeenSamples:
 
     Args:
         train: ids of the samples that it was trained on, rising, uint64 (N,).
-        val: of those that its training was watched with or chosen by.
+        val: of those that monitored or selected its training.
     """
 
     train: np.ndarray
@@ -58,7 +58,7 @@ class SeenSamples:
         return _among(split, self.train)
 
     def chosen_by(self, split: Split) -> np.ndarray:
-        """Which samples of a split its training was watched with, bool (B,)."""
+        """Which samples of a split monitored its training, bool (B,)."""
         return _among(split, self.val)
 
 

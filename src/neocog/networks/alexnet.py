@@ -25,7 +25,7 @@ from neocog.types import Stage
 __all__ = ["AlexNet", "alexnet"]
 
 GRID = 6
-"""Samples a side that the published head sees."""
+"""Samples per side that the published head sees."""
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
 """Name to builder. What a `partial` has bound is fixed by the name and no option."""
 
 SMALLEST = 24
-"""Pixels a side that every network can be built for."""
+"""Pixels per side that every network can be built for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,7 @@ class Option:
 
     Args:
         name: as in a recipe.
-        kind: what it takes: "int", "float", "bool", "str" or "ints" (several whole numbers).
+        kind: what it takes: "int", "float", "bool", "str" or "ints" (several integers).
         default: what stands where it is not given.
         choices: the values that are possible; empty where all of that kind are.
     """
@@ -144,12 +144,12 @@ def build(
         >>> net = build("resnet20", num_classes=10, in_channels=3, size=(32, 32))
         >>> build("resnet20", num_classes=10, in_channels=3, size=(32, 32), options={"widht": 8})
         Traceback (most recent call last):
-        neocog.errors.UsageError: `widht` is no option of resnet20. Did you mean `width`?
+        neocog.errors.UsageError: `widht` is not an option of resnet20. Did you mean `width`?
     """
     known = {o.name: o for o in schema(name)}
     if num_classes < 1 or in_channels < 1 or min(size) < SMALLEST:
         raise UsageError(
-            f"A network needs one class and one channel at least, and {SMALLEST} pixels a side; "
+            f"A network needs at least one class, one channel and {SMALLEST} pixels per side; "
             f"got {num_classes} classes, {in_channels} channels, {size[0]}×{size[1]} pixels. "
             "Enlarge the images with `--size`."
         )
@@ -157,7 +157,7 @@ def build(
     for key, value in (options or {}).items():
         if key not in known:
             near = did_you_mean(key[:60], known)
-            raise UsageError(f"`{printable(key[:60])}` is no option of {name}. {near}")
+            raise UsageError(f"`{printable(key[:60])}` is not an option of {name}. {near}")
         values[key] = _checked(name, known[key], value)
     if is_of_library(name):
         return _of_library(name, num_classes=num_classes, in_channels=in_channels)
@@ -179,8 +179,8 @@ def _of_library(name: str, *, num_classes: int, in_channels: int) -> nn.Module:
     """With random weights, which are loaded behind it."""
     if in_channels != 3:
         raise UsageError(
-            f"A network of a library takes color images, 3 channels; got {in_channels} for "
-            f"`{printable(name[:60])}`. Take them as color: `--set data.channels=3`."
+            f"A library model takes color images, 3 channels; got {in_channels} for "
+            f"`{printable(name[:60])}`. Convert them: `--set data.channels=3`."
         )
     return make(name, num_classes=num_classes, init="none", values=False).network
 
@@ -188,7 +188,7 @@ def _of_library(name: str, *, num_classes: int, in_channels: int) -> nn.Module:
 def _builder(name: str) -> Callable[..., nn.Module]:
     if name not in NETWORKS:
         raise UsageError(
-            f"`{printable(name[:60])}` is no network. {did_you_mean(name[:60], NETWORKS)}"
+            f"`{printable(name[:60])}` is not a network. {did_you_mean(name[:60], NETWORKS)}"
         )
     return NETWORKS[name]
 
@@ -214,12 +214,12 @@ def _checked(network: str, option: Option, value: object) -> object:
         if option.choices and value not in option.choices:
             near = did_you_mean(str(value)[:60], option.choices)
             raise UsageError(
-                f"`{printable(str(value)[:60])}` is no {option.name} of {network}. {near}"
+                f"`{printable(str(value)[:60])}` is not a {option.name} of {network}. {near}"
             )
         return value
-    words = {"ints": "a list of whole numbers", "int": "a whole number", "float": "a number"}
+    words = {"ints": "a list of integers", "int": "an integer", "float": "a number"}
     raise UsageError(
         f"The option `{option.name}` of {network} takes "
-        f"{words.get(option.kind, 'true or false' if option.kind == 'bool' else 'a word')}; "
+        f"{words.get(option.kind, 'true or false' if option.kind == 'bool' else 'a string')}; "
         f"got {short_repr(value)}. Its default is {option.default!r}."
     )

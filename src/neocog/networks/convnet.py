@@ -110,7 +110,7 @@ def convnet(
     """
     if not len(widths) == len(depths) > 0 or min(*widths, *depths) < 1:
         raise UsageError(
-            "A convnet has a width and a depth a stage, each at least 1; "
+            "A convnet has a width and a depth per stage, each at least 1; "
             f"got widths {list(widths)} and depths {list(depths)}."
         )
     kernel, stride = (5, 2) if stem == "half" else (3, 1)

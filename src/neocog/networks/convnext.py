@@ -1,8 +1,8 @@
 """ConvNeXt: a convolutional network with the proportions of a vision transformer.
 
-A patchify stem; blocks of one 7×7 filter a channel, layer normalization, two 1×1 convolutions with
-GELU between them, a trainable scale a channel, and the block's input; 2×2 convolutions at stride 2
-between the stages.
+A patchify stem; blocks of one 7×7 filter per channel, layer normalization, two 1×1 convolutions
+with GELU between them, a trainable scale per channel, and the block's input; 2×2 convolutions at
+stride 2 between the stages.
 
 Sources: Z. Liu et al., "A ConvNet for the 2020s", CVPR 2022, section 2 and table 9; S. Woo et al.,
 "ConvNeXt V2", CVPR 2023, section 4, for the sizes below tiny. 28,589,128 parameters for tiny and
@@ -49,7 +49,7 @@ SPREAD = 0.02
 
 
 class ConvNeXtBlock(nn.Module):
-    """f(x) + x, where f is 7×7 a channel, normalization, 1×1 to four times as many, GELU, 1×1.
+    """f(x) + x, where f is 7×7 per channel, normalization, 1×1 to four times as many, GELU, 1×1.
 
     Args:
         channels: of the map.
@@ -86,7 +86,7 @@ class ConvNeXt(nn.Module):
         in_channels: 1 for gray, 3 for color.
         width: channels of the first stage, twice as many in each that follows.
         depths: blocks of each stage.
-        patch: pixels a side of the patches that the stem sees.
+        patch: pixels per side of the patches that the stem sees.
         downsampling: one of `layers.downsample.DOWNSAMPLINGS`.
         padding: one of `layers.blocks.PADDINGS`.
         dropout: fraction of the features left out in training.
@@ -182,8 +182,8 @@ def convnext(
     patch = 2 if small else 4
     if min(size) < (least := 8 * patch):
         raise UsageError(
-            f"A ConvNeXt whose patches are {patch}×{patch} needs {least} pixels a side; "
-            f"got images of {size[0]}×{size[1]}. Take stem=small or larger images."
+            f"A ConvNeXt whose patches are {patch}×{patch} needs {least} pixels per side; "
+            f"got images of {size[0]}×{size[1]}. Use stem=small or larger images."
         )
     return ConvNeXt(
         num_classes=num_classes,
@@ -208,7 +208,7 @@ def _patches(
 
 
 def _fresh(network: nn.Module) -> None:
-    """Weights anew: normal, cut off at two deviations; biases zero."""
+    """Fresh weights: normal, truncated at two standard deviations; biases zero."""
     for m in network.modules():
         if isinstance(m, (nn.Conv2d, nn.Linear)) and not m.weight.is_meta:
             nn.init.trunc_normal_(m.weight, std=SPREAD, a=-2 * SPREAD, b=2 * SPREAD)

@@ -29,7 +29,7 @@ SCALES: dict[int, tuple[float, float, int]] = {
     3: (1.2, 1.4, 280),
     4: (1.4, 1.8, 300),
 }
-"""Member to (factor of width, factor of depth, pixels a side) as published."""
+"""Member to (factor of width, factor of depth, pixels per side) as published."""
 
 STAGES = (
     BlockStage(1, 16, 1, 1),

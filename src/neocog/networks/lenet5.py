@@ -29,7 +29,7 @@ from neocog.types import Stage
 __all__ = ["TABLE", "LeNet5", "lenet5"]
 
 FIELD = 32
-"""Pixels a side that one unit of C5 sees."""
+"""Pixels per side that one unit of C5 sees."""
 
 TABLE = (
     (0, 1, 2),
@@ -109,7 +109,7 @@ def lenet5(
     The paper sets a 28×28 digit in the middle of a field of 32×32 that is filled with background.
     What arrives here is normalized, so background is no longer 0: the default `replicate`
     continues the image's edge instead, which is background wherever the digit keeps off the
-    edge. An image above 32 pixels gives several units a map in C5; F6 sees their mean.
+    edge. An image above 32 pixels gives several units per map in C5; F6 sees their mean.
 
     The output units give -scale · ‖F6 - code‖² as logits, so that cross-entropy trains them. The
     scale does not change which class is nearest. A half is the normal density of variance 1; with

@@ -56,9 +56,9 @@ class SpecifiedNetwork(nn.Module):
         signal = spec.input
         if not len(signal.mean) == len(signal.std) == signal.channels:
             raise ModelError(
-                f"A spec has one mean and one standard deviation a channel; got {signal.channels} "
-                f"channels, {len(signal.mean)} means and {len(signal.std)} standard deviations. "
-                "Correct the spec."
+                "A spec needs one mean and one standard deviation per channel; got "
+                f"{signal.channels} channels, {len(signal.mean)} means and {len(signal.std)} "
+                "standard deviations. Correct the spec."
             )
         if (wrong := signal.misfit()) is not None:
             values = "values in [0, 1]" if signal.axes == 2 else "values"
@@ -83,7 +83,7 @@ class SpecifiedNetwork(nn.Module):
                 f"This model takes {'images' if images else 'series'} of shape "
                 f"(B, {', '.join(map(str, expected))}), channels before "
                 f"{'rows and columns' if images else 'time'}; got {tuple(x.shape)}. "
-                + ("Decode the images to its channels and size." if images else "Cut them so."),
+                + ("Resize the images and convert their channels." if images else "Reshape them."),
                 expected=expected,
                 actual=tuple(x.shape),
             )

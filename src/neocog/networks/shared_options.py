@@ -32,7 +32,7 @@ def head_grid(head: str, size: tuple[int, int], published: int) -> tuple[int, in
         head: "published", "fitted" (the map as it is, up to the published grid), "mean", or "auto":
             published where the map has so many samples, else fitted.
         size: of the map.
-        published: samples a side in the published network.
+        published: samples per side in the published network.
 
     Example:
         >>> head_grid("auto", (7, 9), 7), head_grid("auto", (2, 9), 7), head_grid("mean", (7, 9), 7)
@@ -61,6 +61,6 @@ def check_reflection(padding: str, size: tuple[int, int], halvings: int) -> None
         last = output_hw(last, 3, stride=2, padding=1)
     if padding == "reflect" and min(last) < 2:
         raise UsageError(
-            f"Reflection needs maps of at least 2×2; images of {size[0]}×{size[1]} end at "
-            f"{last[0]}×{last[1]}. Take stem=small, larger images, or another padding."
+            f"Reflection padding needs feature maps of at least 2×2; images of {size[0]}×{size[1]} "
+            f"end at {last[0]}×{last[1]}. Use stem=small, larger images, or another padding mode."
         )

@@ -160,7 +160,7 @@ def _convolutional(shape: _Shape, downsampling: str = "stride") -> nn.Module:
 class DeepTwin(nn.Module):
     """Twelve convolutions in a row at one size, with or without residual connections, batch norm.
 
-    Batch norm brings 0.7 % more parameters: a scale and a shift a channel in place of a bias.
+    Batch norm brings 0.7 % more parameters: a scale and a shift per channel in place of a bias.
 
     Args:
         channels: of the images.
@@ -248,10 +248,10 @@ def twin(name: str, *, num_classes: int, in_channels: int, size: tuple[int, int]
         [33561, 33254, 33546, 33546]
     """
     if name not in TWINS:
-        raise UsageError(f"`{name}` is no twin. {did_you_mean(name, TWINS)}")
+        raise UsageError(f"`{name}` is not a twin. {did_you_mean(name, TWINS)}")
     if min(size) < 8 or num_classes < 2:
         raise UsageError(
-            f"A twin needs two classes and 8 pixels a side; got {num_classes} classes and "
+            f"A twin needs two classes and 8 pixels per side; got {num_classes} classes and "
             f"{size[0]}×{size[1]} pixels. Enlarge the images."
         )
     return TWINS[name](_Shape(num_classes=num_classes, channels=in_channels, size=size))

@@ -30,7 +30,7 @@ DEPTHS: dict[int, tuple[int, ...]] = {
 """Number of layers to convolutions of each stage."""
 
 GRID = 7
-"""Samples a side that the published head sees."""
+"""Samples per side that the published head sees."""
 
 
 class VGG(nn.Module):

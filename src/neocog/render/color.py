@@ -77,7 +77,7 @@ def paint(share: np.ndarray, kind: str) -> np.ndarray:
     """Positions on a scale, 0 at its start and 1 at its end, as pixels: uint8, (…, 3).
 
     Args:
-        share: any shape; beyond the ends, the colors of the ends; what is no number, the start.
+        share: any shape; beyond the ends, the colors of the ends; what is not a number, the start.
         kind: `amount`, `both` or `heat`.
 
     Example:

@@ -27,9 +27,9 @@ LABEL = 17
 NAMED = 8
 """Lines that get their name at the end; with more there is only the key above."""
 DOTTED = 40
-"""Points a line may have for each to get a dot."""
+"""Points per line may have for each to get a dot."""
 DRAWN = 1000
-"""Points a line may have before it is thinned."""
+"""Points per line may have before it is thinned."""
 STRIPS = 200
 """Positions with a tooltip; fewer where there are many lines."""
 HOVERED = 1600

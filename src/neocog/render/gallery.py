@@ -92,12 +92,12 @@ def view_gallery(gallery: Gallery) -> GalleryView:
 
 
 def _fitted(longest: int, side: int, *, whole: bool) -> float:
-    """CSS pixels an image's pixel, so that the longer side is about so long."""
+    """CSS pixels per image's pixel, so that the longer side is about so long."""
     return max(1, side // longest) if whole and longest <= side else side / longest
 
 
 def _scale(longest: int, largest: int, *, bare: bool, whole: bool) -> float:
-    """CSS pixels an image's pixel; a whole number where pixels are enlarged to squares."""
+    """CSS pixels per image's pixel; an integer where pixels are enlarged to squares."""
     target = BARE if bare else CAPTIONED
     if longest > target:
         return min(1.0, largest / longest)

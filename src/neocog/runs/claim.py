@@ -168,7 +168,7 @@ def _claim(path: Path, *, overwrite: bool, resume: bool) -> Claim:
         lock = FolderLock(path)
         if not lock.take():
             raise RunError(
-                f"One process at a time writes a run, and another is writing "
+                f"Only one process can write to a run, and another is writing to "
                 f"`{printable(path)}`. Wait for it, or choose another folder with --out."
             )
         claim._locks.append(lock)
@@ -198,13 +198,13 @@ def _take(claim: Claim, *, overwrite: bool, resume: bool) -> None:
         return
     if not overwrite or (filled and not RunFolder(path).is_a_run()):
         raise RunError(
-            f"A new run needs a folder of its own; `{printable(path)}` is not empty. "
+            f"A new run needs an empty folder; `{printable(path)}` is not empty. "
             f"{_what_to_do(path)}"
         )
     _must_be_writable(path.parent)
     if os.path.ismount(path):
         raise RunError(
-            f"A run is replaced by renaming its folder, and `{printable(path)}` is the root of a "
+            f"Replacing a run renames its folder, and `{printable(path)}` is the root of a "
             "file system. Choose a folder below it with --out."
         )
 

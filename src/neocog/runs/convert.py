@@ -171,8 +171,8 @@ def _must_be_open(trained: Model) -> None:
     if isinstance(network, Exported) and network.batch is not None:
         raise ModelError(
             f"A fix traces a network with any batch size, and `{printable(trained.path)}` "
-            f"was exported for {network.batch} at once. Export it with a dynamic batch, as "
-            "`dynamic_shapes=({0: torch.export.Dim('batch')},)`."
+            f"was exported with a fixed batch size of {network.batch}. Export it with a dynamic "
+            "batch size, `dynamic_shapes=({0: torch.export.Dim('batch')},)`."
         )
 
 
@@ -197,7 +197,7 @@ def _ours(trained: Model, downsampling: str, padding: str) -> ModelConfig | None
         wanted["padding"] = padding
     if all(options.get(k) == v for k, v in wanted.items()):
         raise UsageError(
-            f"A fix changes how a network downsamples, and `{printable(trained.path)}` has "
+            f"The fix would change nothing, as `{printable(trained.path)}` has "
             f"{' and '.join(f'{k} {v}' for k, v in wanted.items())} already. Choose another."
         )
     return replace(built_in, options=options | wanted)

@@ -88,7 +88,7 @@ def run_first_screen(end: Finished, run: str) -> FirstScreen:
     badge, why = _undertrained(end, score)
     low, high = (flipped(v) for v in score.accuracy_ci)
     images = f"{score.n:,} {name} image{'' if score.n == 1 else 's'}"
-    audit = named.command("audit", "Measure whether its predictions hold under shifts")
+    audit = named.command("audit", "Audit its shift consistency")
     return FirstScreen(
         headline=f"{printable(Path(path).name or path)}: {flipped(score.accuracy)} % top-1 "
         f"accuracy (95 % CI {low}–{high} %) on {images}.",
@@ -129,7 +129,7 @@ def _undertrained(end: Finished, score: Evaluation) -> tuple[str, str]:
     """A badge and a sentence where a training had too little time to say anything of the data."""
     epochs = end.summary["epochs"]
     if epochs < WHOLE:
-        return "Undertrained", f"After {epochs:.2g} epochs not every image was seen once."
+        return "Undertrained", f"After {epochs:.2g} epochs, some images have not been used yet."
     counts = [row["n"] for row in score.per_class]
     majority = max(counts) / score.n
     if len(score.classes) > 1 and score.accuracy_ci[0] <= majority < 1:
@@ -195,8 +195,8 @@ def _confusion_and_worst(
 def _measured(name: str, outputs: SplitOutputs) -> str:
     """The split of a score."""
     if outputs.whole:
-        held_out = "the test samples, which this training has not seen"
-        watched = "the validation samples, which this training was watched with"
+        held_out = "the test samples, which the training did not use"
+        watched = "the validation samples, which also monitored the training"
         return f"Measured on {held_out if name == 'test' else watched}."
     return part(name, len(outputs.split), outputs.of)
 
@@ -250,14 +250,9 @@ def training_curves(rows: list[dict[str, Any]], objective: str) -> Section:
         name = "validation" if objective == "cross_entropy" else "validation, cross-entropy"
         losses[name] = [r["val_loss"] for r in rows]
     note = (
-        "Training loss is the mean over the epoch's batches, augmentation and smoothing of the "
-        "recipe included"
+        "Training loss: mean over the batches of the epoch, with augmentation and label smoothing"
     )
-    note += (
-        "; validation is measured after the epoch on images as they are."
-        if len(losses) > 1
-        else "."
-    )
+    note += "; validation: after the epoch, on unaugmented images." if len(losses) > 1 else "."
     exhibits.append(
         Curve(
             title="loss",

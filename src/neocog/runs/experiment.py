@@ -280,7 +280,7 @@ def _check_transfer(recipe: Recipe) -> None:
     freeze = recipe.transfer.freeze
     option = f"--freeze {freeze}" if freeze else "a table [transfer]"
     raise UsageError(
-        f"A transfer starts from trained weights: the recipe has {option}, and its weights of "
+        f"A transfer needs trained weights: the recipe has {option}, and its weights of "
         f"{printable(recipe.model.name)} are random. Give --init imagenet or --init RUN, or leave "
         "`transfer` out."
     )
@@ -308,7 +308,7 @@ def _size(size: tuple[int, ...]) -> tuple[int, int] | None:
         return None
     if len(size) != 2 or min(size) < 1:
         raise UsageError(
-            f"`data.size` is two whole numbers, rows and columns, got {short_repr(size)}. "
+            f"`data.size` is two integers, rows and columns, got {short_repr(size)}. "
             "Write size = [64, 64]."
         )
     return (size[0], size[1])
@@ -318,7 +318,7 @@ def _same_data(recipe: Recipe, source: Source) -> Recipe:
     known = recipe.data.fingerprint
     if known and known != source.fingerprint:
         raise RunError(
-            f"A run is resumed or repeated with its original samples; "
+            f"A resumed or repeated run needs its original samples; "
             f"`{printable(recipe.data.path)}` has changed since. Restore it, or start a new run; "
             "with --recipe, `--set data.fingerprint=` accepts the new samples."
         )
@@ -367,9 +367,8 @@ def _check(source: Source, recipe: Recipe) -> list[str]:
     every = np.bincount(source.whole.y[source.whole.y >= 0], minlength=1)
     if every.max() < 2 and recipe.labels is None:
         raise DataError(
-            "A classifier needs two images of a class at least, one to learn from and one to "
-            f"measure on; every class of `{printable(recipe.data.path)}` has a single one. Add "
-            "images."
+            "A class needs at least two images, one to train on and one to measure on; every class "
+            "of `{printable(recipe.data.path)}` has only one. Add images."
         )
     if present < 2 and recipe.labels is not None and recipe.labels.file:
         raise DataError(
@@ -387,8 +386,8 @@ def _check(source: Source, recipe: Recipe) -> list[str]:
     notes = [*source.sheet.warnings, *(f"Class {reason}." for reason in lost)]
     if not len(source.splits["test"]) and len(source.splits["val"]):
         notes.append(
-            "There is no test split: figures are of val, which also monitors the training. "
-            "`--set data.cut_test=true` cuts a test out of train."
+            "There is no test split: figures are of val, which also monitors the training. `--set "
+            "data.cut_test=true` splits a test set off train."
         )
     if not any(len(source.splits[s]) for s in ("test", "val")):
         notes.append(
@@ -425,17 +424,17 @@ def _check_raw(spec: ModelSpec, recipe: Recipe) -> None:
 def _check_semi(few: FewLabels, recipe: Recipe) -> None:
     if recipe.train.batch_size < 2:
         raise UsageError(
-            "A batch of --semi holds a labeled and an unlabeled image at least; got "
+            "A batch of --semi needs at least one labeled and one unlabeled image; got "
             f"{recipe.train.batch_size}. Give 2 or more."
         )
     semi_task(recipe)
     if not len(few.unlabeled):
         raise UsageError(
-            "Every training image has a label: none is left to train on without. Leave --semi out."
+            "Every training image has a label, so --semi has no unlabeled images. Leave it out."
         )
     if recipe.transfer is not None:
         raise UsageError(
-            "Unlabeled images train all layers: a linear classifier on frozen ones has no use for "
+            "Unlabeled images train all layers; a linear classifier on frozen layers cannot use "
             "them. Leave --freeze out, or --semi."
         )
 
@@ -444,7 +443,7 @@ def _check_unlabeled(source: Source, recipe: Recipe) -> list[str]:
     train, (height, width) = source.splits["train"], recipe.data.size
     if len(train) < LEAST_UNLABELED:
         raise DataError(
-            f"Pretraining needs {LEAST_UNLABELED} training images at least, better thousands; "
+            f"Pretraining needs at least {LEAST_UNLABELED} training images, preferably thousands; "
             f"`{printable(recipe.data.path)}` has {len(train)}. Add images; they need no labels."
         )
     assert recipe.pretrain is not None
@@ -456,7 +455,7 @@ def _check_unlabeled(source: Source, recipe: Recipe) -> list[str]:
         )
     if recipe.augment is not None and recipe.augment.mixup:
         raise UsageError(
-            "Mixup mixes the targets of two images, and pretraining has none. Leave augment.mixup "
+            "Mixup mixes the labels of two images, and pretraining uses none. Leave augment.mixup "
             "out."
         )
     if method == "rotation" and height != width:
@@ -477,7 +476,7 @@ def _left_out(source: Source) -> list[str]:
         remarks.append(f"{folders:,} folder{'s are' if folders > 1 else ' is'} left out")
     if not remarks:
         return []
-    return [f"{' and '.join(remarks)}; `neocog data` names each (the rest is trained on)."]
+    return [f"{' and '.join(remarks)}; `neocog data` names each (the rest is used)."]
 
 
 def _why(fault: Fault) -> str:
@@ -542,7 +541,8 @@ def spelled_out(network: ModelConfig) -> ModelConfig:
     for key in network.options:
         if key not in defaults:
             raise UsageError(
-                f"`{printable(key)}` is no option of {network.name}. {did_you_mean(key, defaults)}"
+                f"`{printable(key)}` is not an option of {network.name}. "
+                f"{did_you_mean(key, defaults)}"
             )
     return replace(network, options=defaults | dict(network.options))
 
@@ -560,7 +560,7 @@ def _network(spec: ModelSpec, recipe: Recipe) -> nn.Module:
         raise
     except (RuntimeError, ValueError, ZeroDivisionError) as e:
         raise UsageError(
-            f"The options of {recipe.model.name} must make a network, and do not "
+            f"The options of {recipe.model.name} do not make a valid network "
             f"({printable(str(e))}). `neocog models` lists them."
         ) from e
 

@@ -111,8 +111,8 @@ def backbone_of(module: SpecifiedNetwork, name: str) -> Backbone:
         if same and out.ndim == 2 and torch.equal(out, last[which]):
             return Backbone(module, which, linear[which].in_features)
     raise ModelError(
-        f"A linear classifier takes the place of a network's last linear layer, and `{name}` does "
-        "not end in one. Take another model, or train it whole with --freeze none."
+        f"A linear classifier replaces the last linear layer, and `{name}` does "
+        "not end in one. Use another model, or train all layers with --freeze none."
     )
 
 
@@ -151,7 +151,7 @@ def features_of(
         progress: called with (images done, images in all).
 
     Raises:
-        Diverged: a feature is no finite number.
+        Diverged: a feature is not a finite number.
     """
     rows = np.arange(len(split)) if rows is None else rows
     batch = max(1, min(64, AT_ONCE // max(1, int(np.prod(split.x.shape[1:])))))
@@ -160,7 +160,7 @@ def features_of(
         if not out.isfinite().all():
             raise Diverged(
                 "Features must be finite numbers, and some are not: the weights of this backbone "
-                "do not suit these images. Take another with --init."
+                "do not suit these images. Choose others with --init."
             )
         yield out
         if progress is not None:
@@ -255,7 +255,7 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     meta, arrays = read_arrays(folder)
     features = arrays.get("features")
     if features is None or features.ndim != 2 or features.dtype != np.float32:
-        raise DataError("Kept features must be a table of float32, and are not.")
+        raise DataError("Cached features must be a table of float32, and are not.")
     if not np.isfinite(features).all():
-        raise DataError("Kept features must be finite numbers, and are not.")
+        raise DataError("Cached features must be finite numbers, and are not.")
     return dict(meta.values), arrays

@@ -357,7 +357,7 @@ class _Search:
                         state.shorten(reachable)
                 second_half = state.last / 2 <= step.number < (1 - TAIL) * state.last
                 if without_gain >= PATIENCE and second_half and not (result.stopped or state.ended):
-                    result.stopped = f"nothing was gained in {PATIENCE} validations"
+                    result.stopped = f"no improvement in {PATIENCE} validations"
                     state.shorten(int(step.number / (1 - TAIL)) + 1)
         except Diverged as e:
             result.stopped = f"it diverged: {e}"

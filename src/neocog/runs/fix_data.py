@@ -3,7 +3,7 @@
     train   learned from, and looked at without labels to recalibrate batch norms
     val     rates, weights and states are chosen on it; where the data has none, or is measured on
             it, a tenth of the training samples
-    test    the report's figures, before and after; it chooses nothing, and can only refuse
+    test    the report's figures, before and after; it selects nothing, and can only refuse
 
 Images without labels, or of classes that the model does not know, are labeled by what the model as
 it was predicts: nothing else is learned, and "accuracy" is the agreement with that model.
@@ -50,7 +50,7 @@ class FixData:
         classes: names, in the order of the model's outputs.
         labeled: somebody knows what the samples show; else `y` is what the model predicts.
         seen: the model was trained on `val`: True, False, or None where it is unknown.
-        source: what the splits are of; None for what is no data set.
+        source: what the splits are of; None for what is not a data set.
         path: of the data, as it was given, without a split.
         notes: sentences on what was taken.
     """
@@ -72,7 +72,7 @@ def fix_data(trained: Model, data: Any, *, learns: bool, seed: int = 0) -> FixDa
     Args:
         trained: the model; samples come in its size, classes in its order.
         data: as for `train`; DATA:val is measured on instead of DATA:test, and not learned from;
-            DATA:all is cut anew. Labels that are missing, or none of the model's, are its
+            DATA:all is split again. Labels that are missing, or none of the model's, are its
             predictions. Or what `neocog.data.inputs` takes, which is cut into three.
         learns: there will be a fine-tune, which must not learn from what is measured on.
         seed: of what is held out.
@@ -87,8 +87,8 @@ def fix_data(trained: Model, data: Any, *, learns: bool, seed: int = 0) -> FixDa
     where, name = parse_source(data)
     if learns and name == "train":
         raise UsageError(
-            f"A fix learns from the training samples and measures on others; `{printable(data)}` "
-            "names those that it learns from. Name DATA:val or DATA:test, or take --finetune 0."
+            f"A fix trains on the training samples and measures on others; `{printable(data)}` "
+            "names the training samples. Use DATA:val or DATA:test, or --finetune 0."
         )
     if name == ALL:
         return _of_all(trained, data, where, seed)
@@ -109,8 +109,8 @@ def fix_data(trained: Model, data: Any, *, learns: bool, seed: int = 0) -> FixDa
     if train is None:
         train, test = _cut(test, 0.5, seed, stream=1)
         remark = (
-            f"The data has no other samples, so {len(train):,} of these recalibrate and choose, "
-            f"and the other {len(test):,} are measured on"
+            f"The data has no other samples, so {len(train):,} of these are used to recalibrate "
+            f"and select, and the other {len(test):,} to measure"
         )
         notes = (*notes, remark)
     if val is None:
@@ -137,10 +137,9 @@ def _unlabeled(trained: Model, parts: FixData, where: str) -> FixData:
         else ("have no labels")
     )
     remark = (
-        f"The images of `{printable(where)}` {why}: accuracy stands for the fraction of "
-        "predictions equal to those of the original model. Images to measure on: "
-        f"{len(parts.test):,}; to choose on: {len(parts.val):,}; to recalibrate and learn from: "
-        f"{len(parts.train):,}."
+        f"The images of `{printable(where)}` {why}: accuracy is the fraction of predictions equal "
+        f"to those of the original model. Images to measure: {len(parts.test):,}; to select: "
+        f"{len(parts.val):,}; to recalibrate and train: {len(parts.train):,}."
     )
     kept = (n for n in parts.notes if "accuracy" not in n)
     return replace(
@@ -198,8 +197,8 @@ def _three(whole: Split, where: str, seed: int) -> dict[str, Split]:
 
 def _too_few(where: str, n: int) -> DataError:
     return DataError(
-        f"What is measured here needs {LEAST} images or more; `{printable(where)}` holds {n} that "
-        "can be used. Give more: a fix chooses and measures on different ones."
+        f"A fix needs at least {LEAST} images; `{printable(where)}` has {n} usable ones. Add more: "
+        "selection and measurement use different images."
     )
 
 

@@ -211,7 +211,7 @@ def original_model(trained: Model, conversion: ConvertedModel, recipe: Recipe) -
     """The original model, to save, with the class names of the data."""
     ours = conversion.network is not None
     before = _recipe_before(trained) if ours else recipe
-    before = replace(before, provenance=recipe.provenance)  # no training to be taken up
+    before = replace(before, provenance=recipe.provenance)  # no training to resume
     return SavedFix(
         network=trained.module.network,
         spec=conversion.model.spec,
@@ -282,7 +282,7 @@ def keep(
             card["parity"] = save_exported(network, file, example_of(kept.spec), texts=text)
         except ModelError as e:
             notes.append(
-                f"It cannot be saved as a program, only its weights (model.safetensors): {e}"
+                f"It cannot be saved as a program, only as weights (model.safetensors): {e}"
             )
     folder.write_card(card)
     return notes

@@ -4,8 +4,8 @@
     model.safetensors   the network's weights
     model.pt2           instead of them: an external network that was changed, as a program
     model.json          the spec, the network and its options, what was measured
-    samples.safetensors ids of the samples that were trained on and watched
-    metrics.jsonl       a line an epoch
+    samples.safetensors ids of the samples that were trained on, and that monitored the training
+    metrics.jsonl       a line per epoch
     audit.json          the last audit of the model, if there was one
     checkpoint/state.safetensors   all that a resumed training needs, replaced as one file
     report.html         for people
@@ -251,7 +251,7 @@ class RunFolder:
             ) from e
 
     def write_metrics(self, rows: Sequence[Mapping[str, Any]], *, durable: bool = True) -> None:
-        """Keep a line an epoch, all of them."""
+        """Keep a line per epoch, all of them."""
         text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
         write_bytes(self.path / "metrics.jsonl", text.encode(), durable=durable)
 
@@ -259,7 +259,7 @@ class RunFolder:
         """The lines of metrics.jsonl.
 
         Raises:
-            RunError: a line is no table of numbers.
+            RunError: a line is not a table of numbers.
         """
         file = self.path / "metrics.jsonl"
         if not file.exists():
@@ -280,14 +280,14 @@ def _no_run(path: Path) -> str:
     name = printable(path)
     if beside(path, "new").is_dir():
         return (
-            f"A run is a folder with a recipe.toml; `{name}` has none, but a training that was to "
-            f"become it was stopped. Take that up with `neocog train --resume {shlex.quote(name)}`."
+            f"A run is a folder with a recipe.toml; `{name}` has none, but an unfinished training "
+            f"for it exists. Continue that with `neocog train --resume {shlex.quote(name)}`."
         )
     with contextlib.suppress(NeocogError):
         if "fixed" in RunFolder(path).card():
             return (
-                f"A run is opened with its network, and `{name}` holds weights alone: what was "
-                "fixed could not be kept as a program. Make the network by a function, as "
+                f"A run needs its network, and `{name}` has only weights: the fixed network could "
+                "not be saved as a program. Give a function that makes the network, "
                 f"module:factory --weights {shlex.quote(printable(path / 'model.safetensors'))}."
             )
     return (

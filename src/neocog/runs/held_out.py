@@ -40,7 +40,7 @@ def held_out_by_both(split: Split, name: str, models: Sequence[Model]) -> Common
 
     Args:
         split: what they would be compared on.
-        name: of the split: of `test` also those are left out that a training was watched with;
+        name: of the split: of `test` also those that monitored a training are left out;
             of `train` and `all` nothing is.
         models: what is compared.
 
@@ -53,26 +53,26 @@ def held_out_by_both(split: Split, name: str, models: Sequence[Model]) -> Common
     for model in models:
         path = printable(model.path)
         if (seen := model.seen()) is None:
-            notes.append(f"What `{path}` was trained on is not known here.")
+            notes.append(f"The training samples of `{path}` are unknown.")
             continue
         trained, watched = seen.trained_on(split), np.zeros(len(split), bool)
         if name == "test":
             watched = seen.chosen_by(split) & ~trained
         left &= ~(trained | watched)
         if trained.any() or watched.any():
-            more = f", and {watched.sum():,} watched its training" if watched.any() else ""
+            more = f", and {watched.sum():,} monitored its training" if watched.any() else ""
             notes.append(
                 f"{trained.sum():,} of the {len(split):,} {name} samples were trained on by "
                 f"`{path}`{more}: these are left out for both models."
             )
     if not left.any():
         raise UsageError(
-            f"Two models are compared on samples that both hold out, and there are none. "
-            f"{' '.join(notes)} Give samples that neither has seen, or train both with one "
-            "`--set data.seed`."
+            f"Two models are compared on samples held out by both, and there are none. "
+            f"{' '.join(notes)} Give samples that neither was trained on, or train both with the "
+            "same `--set data.seed`."
         )
     if not left.all():
-        notes.append(f"Compared on {left.sum():,} samples that both hold out.")
+        notes.append(f"Compared on {left.sum():,} samples held out by both.")
     return Common(None if left.all() else split.ids[left], tuple(notes))
 
 
@@ -81,4 +81,4 @@ def _sizes(models: Sequence[Model]) -> list[str]:
     if len(sizes) < 2:
         return []
     listed = " and ".join(" × ".join(map(str, size)) for size in sizes)
-    return [f"The models see images at {listed}: a pixel of the one is no pixel of the other."]
+    return [f"The models use images at {listed}, so their pixels differ in size."]

@@ -143,7 +143,7 @@ def is_pretrained(init: str) -> bool:
 def _of(model: str) -> Pretrained:
     if model not in PRETRAINED:
         raise UsageError(
-            f"`imagenet` stands for the ImageNet weights of the network that is trained, and "
+            f"`imagenet` means the ImageNet weights of the network being trained, and "
             f"`{printable(model)}` has none. Take --model {BACKBONE} ({', '.join(PRETRAINED)} have "
             "them), or name other weights."
         )

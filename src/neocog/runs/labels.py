@@ -59,11 +59,11 @@ def same_file(recipe: Recipe) -> Recipe:
     config = recipe.labels
     if config is None or not config.file:
         return recipe
-    text = read_text(Path(config.file), limit=LIMIT, what="A file of labels", error=DataError)
+    text = read_text(Path(config.file), limit=LIMIT, what="A label file", error=DataError)
     digest = blake2b(text.encode(), digest_size=16).hexdigest()
     if config.file_digest not in ("", digest):
         raise RunError(
-            f"A run is resumed or repeated with its own labels; `{printable(config.file)}` has "
+            f"A resumed or repeated run needs its original labels; `{printable(config.file)}` has "
             "changed since. Restore it, start a new run, or accept it with "
             "`--set labels.file_digest=`."
         )
@@ -99,7 +99,7 @@ def few_labels(source: Source, config: LabelsConfig, *, seed: int) -> FewLabels:
     """
     classes, splits = source.classes, dict(source.splits)
     train, val, test = (splits.get(n, _empty(source)) for n in ("train", "val", "test"))
-    if len(val) and not len(test):  # what is held out is measured, and chooses nothing
+    if len(val) and not len(test):  # what is held out is measured, and not used for selection
         test, val = val, val.subset([])
         splits["val"] = val
     pooled = _joined(train, val) if len(val) else train
@@ -115,13 +115,13 @@ def few_labels(source: Source, config: LabelsConfig, *, seed: int) -> FewLabels:
             test = _only_labeled(test, label_of)
         elif outside := len(rows) - int((given >= 0).sum()):
             notes.append(
-                f"{outside:,} of the {len(rows):,} labels are of images that are held out, and are "
-                "not trained on."
+                f"{outside:,} of the {len(rows):,} labels are of held-out images and are not used "
+                "for training."
             )
     else:
         if not classes:
             raise DataError(
-                f"Labels are drawn from those of the data; `{printable(source.path)}` has none. "
+                f"Random labels need a labeled data set; `{printable(source.path)}` has none. "
                 "Give a file of labels: --labels FILE, with a line `path,label` an image."
             )
         given = _drawn(train, config.per_class, seed)
@@ -165,8 +165,8 @@ def _sentence(counts: np.ndarray, rest: int, config: LabelsConfig) -> str:
         "pseudo": "are trained on by pseudo-labels",
     }
     return (
-        f"{int(counts.sum()):,} training images keep their label, {each} a class; {rest:,} without "
-        f"{use[config.semi]}."
+        f"{int(counts.sum()):,} training images keep their label, {each} per class; {rest:,} "
+        f"without {use[config.semi]}."
     )
 
 
@@ -261,12 +261,12 @@ def semi_task(recipe: Recipe) -> FixMatch:
     assert config is not None
     if recipe.objective.class_weights != "none":
         raise UsageError(
-            "Class weights are of labeled images, and --semi trains on unlabeled ones too, whose "
-            "classes are unknown. Leave out --class-weights or --semi."
+            "Class weights need labels, and --semi also trains on unlabeled images. Leave out "
+            "--class-weights or --semi."
         )
     if recipe.augment is not None and recipe.augment.mixup:
         raise UsageError(
-            "Mixup mixes the targets of two images, and unlabeled ones have none. Leave "
+            "Mixup mixes the labels of two images, and unlabeled images have none. Leave "
             "augment.mixup out, or --semi."
         )
     strong = None

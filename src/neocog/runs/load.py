@@ -61,10 +61,10 @@ def load(
         weights: of a factory's network: safetensors, or a state dict of `torch.save`; those that
             the factory made, or that a library gives for its name, if left out.
         size: (C, H, W) of a sample, (C, N) of a series; where a file says it, it may be left out.
-        mean: subtracted from pixels in [0, 1], one number a channel or one for all; 0 if left out,
-            which is said in a warning for images.
+        mean: subtracted from pixels in [0, 1], one number per channel or one for all; 0 if left
+            out, which is said in a warning for images.
         std: what the difference is divided by, in the same way; 1 if left out.
-        classes: names, in the order of the outputs, or a text file with one a line, or their
+        classes: names, in the order of the outputs, or a text file with one per line, or their
             number. If left out, the outputs are counted, and data says their names.
         task: `classify`, `segment` or `regress`; a classifier if left out.
         init: of a network of a library: `pretrained`, its library's weights, if left out; `none`
@@ -124,7 +124,7 @@ def _as_opened(model: Model, name: str, given: Mapping[str, Any]) -> Model:
 
 
 def _must_be_a_run(path: StrPath) -> None:
-    """A run may be called what it likes; another folder is no file of that kind."""
+    """A run may be called what it likes; another folder is not a file of that kind."""
     suffix = Path(path).suffix.lower()
     if suffix not in (".pt2", ".onnx", *LOOSE):
         return
@@ -145,7 +145,7 @@ def load_run(path: StrPath, *, allow_random: bool = False) -> Model:
         allow_random: take a model whose predictions are not a function of the image alone.
 
     Raises:
-        RunError: it is no run folder, or is being replaced again and again.
+        RunError: it is not a run folder, or is being replaced again and again.
         ModelError: the model is missing, damaged, does not fit its network, or says something else
             when it is run again.
     """
@@ -162,8 +162,8 @@ def load_run(path: StrPath, *, allow_random: bool = False) -> Model:
                 return opened
         # Another run took its place meanwhile: what was read may be of both.
     raise RunError(
-        f"A run is read while nobody replaces it, and `{printable(path)}` was replaced "
-        f"{TRIES} times in that time. Try again later."
+        f"A run cannot be read while it is replaced, and `{printable(path)}` was replaced {TRIES} "
+        "times meanwhile. Try again later."
     )
 
 
@@ -197,7 +197,7 @@ def _untrained_head(card: Mapping[str, Any]) -> tuple[str, ...]:
     if "pretrained" not in card:
         return ()
     note = (
-        "This network was pretrained without labels: it has features, and no classes to predict. "
+        "This network was pretrained without labels: it has features but no classes. "
         "Train a classifier on it with `neocog train DATA --init RUN`, or measure its features "
         "with `neocog evaluate RUN DATA --probe`."
     )

@@ -66,8 +66,8 @@ class FolderLock:
                 self._handle = handle
                 return True
         warnings.warn(
-            f"The file system of {printable(self.folder)} has no locks: nothing keeps another "
-            "process from writing into it at the same time.",
+            f"The file system of {printable(self.folder)} has no locks: another process could "
+            "write to it at the same time.",
             stacklevel=2,
         )
         return True

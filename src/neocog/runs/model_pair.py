@@ -49,7 +49,7 @@ def open_pair(
     if baseline is None:
         if baseline_weights is not None:
             raise UsageError(
-                "Weights of a baseline go with one, and none is named; got --baseline-weights "
+                "--baseline-weights needs a baseline, and none is given; got --baseline-weights "
                 f"{printable(baseline_weights)}. Name it with --baseline."
             )
         return load(model, **opening, task=task), None
@@ -65,7 +65,7 @@ def open_pair(
             if "weights" in opening:
                 raise UsageError(
                     f"`{printable(model)}` is a run folder and knows its weights, so --weights and "
-                    "--baseline-weights are both of the baseline; give one of them."
+                    "--baseline-weights would both be for the baseline; give one of them."
                 )
             opening = {**opening, "weights": baseline_weights}
         return first, load(baseline, **_options_of(first, baseline, opening), task=task)

@@ -99,7 +99,7 @@ def nearest_gallery(
     device: str = "cpu",
     seconds: float = math.inf,
 ) -> Gallery | None:
-    """A row an image: it, and its nearest training images with label and similarity.
+    """A row per image: it, and its nearest training images with label and similarity.
 
     Args:
         module: a classifier that ends in a linear layer; of another there is no gallery.
@@ -172,7 +172,7 @@ def searched_gallery(
         images=images,
         captions=captions,
         together=1 + each,
-        note=f"In each row an image of the split {queries.name}, then the nearest of {part} "
+        note=f"In each row: an image of the split {queries.name}, then the nearest of {part} "
         "training images by cosine similarity of the features before the last linear "
         f"layer{mistakes}.",
     )

@@ -59,7 +59,7 @@ def first_plan(experiment: Experiment, budget: Budget) -> Plan_:
         budget: seconds for the command; gets the speeds of the machine.
 
     Raises:
-        UsageError: the recipe's plan is no list of rising pairs, or its epochs are others.
+        UsageError: the recipe's plan is not a list of rising pairs, or its epochs are others.
     """
     train_config = experiment.recipe.train
     if train_config.plan:
@@ -110,7 +110,7 @@ def pairs(train_config: TrainConfig) -> Plan_:
     """The plan of a recipe.
 
     Raises:
-        UsageError: it is no list of rising pairs.
+        UsageError: it is not a list of rising pairs.
 
     Example:
         >>> pairs(TrainConfig(plan=(0, 100, 50, 80)))

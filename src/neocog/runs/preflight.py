@@ -99,12 +99,12 @@ def problems(train: Split, classes: tuple[str, ...]) -> tuple[str, ...]:
     constant = int((flat.max(1) == flat.min(1)).all(1).sum())
     if constant > len(some) / 10:
         sentences.append(
-            f"{constant:,} of {len(some):,} training images are of one color all over: they "
-            "carry no information on the class."
+            f"{constant:,} of {len(some):,} training images are blank: they contain no information "
+            "about the class."
         )
     if train.ids is not None and (n := _conflicts(train)) > len(train) / 20:
         sentences.append(
-            f"{n:,} of {len(train):,} training images occur under several classes: no network can "
+            f"{n:,} of {len(train):,} training images occur in several classes: no network can "
             "predict both. `neocog data` names them."
         )
     return tuple(sentences)

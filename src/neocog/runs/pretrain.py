@@ -370,9 +370,9 @@ class _Look:
     def notes(self) -> tuple[str, ...]:
         """What labels are used for."""
         if not self.num_classes:
-            return ("The images have no labels, so that nearest neighbors are not measured.",)
+            return ("The images have no labels, so nearest neighbors are not measured.",)
         note = (
-            "Labels are not trained on; they are used for the accuracy of nearest neighbors alone, "
+            "Labels are not used for training, only for the accuracy of nearest neighbors, "
             f"of {len(self.queries):,} images among {len(self.bank):,}."
         )
         return (note,)
@@ -492,7 +492,7 @@ class _Run:
         path = shlex.quote(printable(self.claim.path))
         return (
             f"{self.progress.step:,} of {self.progress.last:,} steps are saved. "
-            f"Take the training up with `neocog train --resume {path}`."
+            f"Continue with `neocog train --resume {path}`."
         )
 
     def overrun(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from neocog.tasks.pretext.table import METHODS
 __all__ = ["pretrain_first_screen", "pretrain_sections"]
 
 LABELS = 10
-"""Labels a class of the command that comes next."""
+"""Labels per class of the command that comes next."""
 
 
 def pretrain_first_screen(end: Finished, rows: list[dict[str, Any]], run: str) -> FirstScreen:
@@ -85,11 +85,13 @@ def _next(end: Finished, run: str) -> tuple[Command, ...]:
 
 def _measured(summary: dict[str, Any]) -> str:
     if summary["knn_accuracy"] is None:
-        return "The images have no labels: spread and rank of embeddings are all that shows."
+        return (
+            "The images have no labels, so only spread and rank of the embeddings can be measured."
+        )
     if "knn_images" not in summary:
-        return "Labels were used for this figure alone; no image is held out."
+        return "Labels were used only for this figure; no image is held out."
     return (
-        f"Labels were used for this figure alone: {summary['knn_images']:,} {summary['knn_split']} "
+        f"Labels were used only for this figure: {summary['knn_images']:,} {summary['knn_split']} "
         f"images, {summary['knn_k']} neighbors among {summary['knn_among']:,} training images, "
         "after the last epoch."
     )
@@ -143,7 +145,7 @@ def _curves(rows: list[dict[str, Any]]) -> tuple[Exhibit, ...]:
                 lines=knn,
                 x_label="epoch",
                 y_label="%",
-                note="On validation images; labels are used for this figure alone.",
+                note="On validation images; labels are used only for this figure.",
             )
         )
     for key, title, label in (

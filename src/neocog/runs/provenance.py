@@ -32,8 +32,8 @@ def where(recipe: Recipe, *, resume: bool) -> tuple[Recipe, list[str]]:
     ):
         if before and _last(before) != after:
             notes.append(
-                f"The recipe is of a run with {what} {_last(before)}, and here is {after}: the "
-                "weights may differ from those that it ends with there, first in their last bits."
+                f"The recipe's run used {what} {_last(before)}, this machine has {after}: the "
+                "weights may differ in their last bits."
             )
     if resume:
         now = replace(
@@ -44,15 +44,13 @@ def where(recipe: Recipe, *, resume: bool) -> tuple[Recipe, list[str]]:
     threads, here = recipe.machine.threads, _processors()
     if threads > here:
         notes.append(
-            f"The arithmetic is shared by {threads} threads, as the recipe says, for the same "
-            f"bits; here are {here} processors. A new run takes what suits them with "
-            "`--set machine.threads=0`."
+            f"Uses {threads} threads, as in the recipe, for identical bits; this machine has "
+            f"{here} processors. For a new run, `--set machine.threads=0` chooses the number."
         )
     if (most := _most_threads(threads)) < threads:
         notes.append(
-            f"The recipe is of {threads} threads, and no more than {most} can be had here (see "
-            "OMP_THREAD_LIMIT): the weights may differ from those that it ends with there, first "
-            "in their last bits."
+            f"The recipe uses {threads} threads, but only {most} are available (see "
+            "OMP_THREAD_LIMIT): the weights may differ in their last bits."
         )
     return replace(recipe, provenance=now), notes
 

@@ -239,12 +239,12 @@ class LabelsConfig:
         """
         if self.semi not in SEMI:
             raise UsageError(
-                f"`labels.semi` says what unlabeled images are used for, got "
+                f"`labels.semi` is the method for unlabeled images, got "
                 f"`{printable(self.semi[:KEY])}`. {did_you_mean(self.semi[:KEY], SEMI)}"
             )
         if self.per_class < 0 or (self.per_class and self.file):
             raise UsageError(
-                "Labels are a number a class, 1 at least, or a file; got "
+                "Labels are a number per class, 1 at least, or a file; got "
                 f"{self.per_class}{' and a file' if self.file else ''}. Try `--labels 10`."
             )
         fits = 0 < self.threshold <= 1 and self.unlabeled_ratio >= 1
@@ -364,7 +364,7 @@ def to_toml(recipe: Recipe) -> str:
     """The recipe as TOML; options of the network are in the table of its name.
 
     Raises:
-        UsageError: a name in it is no UTF-8.
+        UsageError: a name in it is not UTF-8.
     """
     out: dict[str, dict[str, Any]] = {}
     for part in fields(recipe):
@@ -390,7 +390,7 @@ def from_toml(text: str, source: str = "recipe") -> Recipe:
         source: its name, for messages.
 
     Raises:
-        UsageError: it is no TOML, a key is unknown, or a value has another type.
+        UsageError: it is not TOML, a key is unknown, or a value has another type.
 
     Example:
         >>> from_toml("[train]\nepochs = 3").train.epochs
@@ -459,12 +459,12 @@ def _typed(value: Any, hint: Any, key: str) -> Any:
         return value
     words: dict[Any, str] = {
         float: "a number",
-        int: "a whole number",
+        int: "an integer",
         bool: "true or false",
-        str: "a text",
+        str: "a string",
     }
     raise UsageError(
-        f"`{key}` is {words.get(kind, 'a list of whole numbers')}, got {short_repr(value)}. "
+        f"`{key}` is {words.get(kind, 'a list of integers')}, got {short_repr(value)}. "
         "Change it, or leave it out for the default."
     )
 
@@ -498,7 +498,7 @@ def _option(key: str) -> str:
     """The name of an option of a network; its builder knows which there are."""
     if len(key) > KEY:
         raise UsageError(
-            f"`network.{_key(key)}` is no option of a network. `neocog models` lists them."
+            f"`network.{_key(key)}` is not an option of a network. `neocog models` lists them."
         )
     return key
 

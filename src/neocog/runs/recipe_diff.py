@@ -44,7 +44,7 @@ def must_agree(checkpoint: Recipe, now: Recipe, *, step: int, file: Path) -> Non
         return
     what = "; ".join(f"`{printable(key)}` was {was}, is {now_}" for key, was, now_ in changed)
     raise RunError(
-        f"A training is resumed with the recipe of its start, and `{printable(file)}` has "
+        f"A training is resumed with its original recipe, and `{printable(file)}` has "
         f"changed: {what}. Restore it, or train again with "
         f"`neocog train --recipe {shlex.quote(printable(file))} --out FOLDER`."
     )

@@ -71,7 +71,7 @@ def put(new: Path, path: Path, known: Collection[str]) -> None:
         known: names in a run that are replaced; others are its owner's, and stay.
 
     Raises:
-        OSError: a folder cannot be renamed; what was there is unharmed.
+        OSError: a folder cannot be renamed; the old content is unharmed.
     """
     with briefly(path.parent):
         _settle(path, known)
@@ -120,7 +120,7 @@ def _filled(path: Path) -> bool:
 
 
 def _put_away(old: Path, path: Path, known: Collection[str]) -> None:
-    """Hand on what is no part of a run, remove the rest."""
+    """Hand on what is not a part of a run, remove the rest."""
     for entry in old.iterdir():
         if entry.name not in known and not entry.match(PART):
             target = path / entry.name

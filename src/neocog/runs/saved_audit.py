@@ -1,7 +1,7 @@
 """The audit that a run folder keeps: `neocog audit` leaves it there, the explorer finds it again.
 
-It carries a fingerprint of the model that was audited. Weights change, when a training is taken up
-or a folder is written anew; what was measured of others is not shown as if it were of these.
+It carries a fingerprint of the model that was audited. Weights change when a training is resumed
+or a folder is rewritten; what was measured of others is not shown as if it were of these.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def keep_audit(
         Whether it is kept: not of an external model, which has no folder.
 
     Raises:
-        RunError: the folder cannot be written; what was there is unharmed.
+        RunError: the folder cannot be written; the old content is unharmed.
     """
     folder = _folder(trained)
     if folder is None:

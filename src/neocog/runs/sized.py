@@ -84,9 +84,9 @@ def sized(
     if factor >= 1 or small == full:
         return recipe, ()
     note = (
-        f"Images are taken at {small[0]} × {small[1]} pixels, not {full[0]} × {full[1]}: there the "
-        f"budget of {budget.seconds:g} s is enough for about {images / len(train):.1f} passes over "
-        f"the {len(train):,} training images. --size sets another."
+        f"Images are resized to {small[0]} × {small[1]} pixels, not {full[0]} × {full[1]}, so that "
+        f"the budget of {budget.seconds:g} s allows about {images / len(train):.1f} epochs of the "
+        f"{len(train):,} training images. --size sets another size."
     )
     return replace(recipe, data=replace(data, size=small)), (note,)
 

@@ -67,9 +67,9 @@ class Start:
         start = cls(choice.init, weights)
         if needed and choice.init_digest not in ("", start.digest):
             raise RunError(
-                f"Repeating a run needs its initial weights, and "
-                f"`{printable(choice.init)}` has changed since. Restore it, start a new run, or "
-                "take it as it is with `--set model.init_digest=`."
+                f"Repeating a run needs its initial weights, and `{printable(choice.init)}` has "
+                "changed. Restore it, start a new run, or accept it with `--set "
+                "model.init_digest=`."
             )
         return start
 
@@ -106,9 +106,9 @@ class Start:
         if resume:
             state = "are gone" if not self.digest else "have changed"
             note = (
-                f"The weights in {printable(self.init)}, which this training was started from, "
-                f"{state} since. It goes on from its checkpoint without them, but its recipe alone "
-                "does not make it again."
+                f"The weights in {printable(self.init)}, from which this training started, "
+                f"{state}. It continues from its checkpoint, but its recipe no longer reproduces "
+                "it."
             )
             return recipe, [note] if choice.init_digest not in ("", self.digest) else []
         assert self.weights is not None
@@ -121,8 +121,8 @@ class Start:
             rate = suited_rate(network, recipe.optimizer.name, trained=True)
             recipe = replace(recipe, optimizer=replace(recipe.optimizer, lr=rate))
             note = (
-                f"The highest learning rate is {rate:.2g}, a tenth of that for random weights, as "
-                f"{taken.fraction:.0%} of the weights are trained; --lr sets another."
+                f"The peak learning rate is {rate:.2g}, a tenth of that for random weights, as "
+                f"{taken.fraction:.0%} of the weights are pretrained; --lr sets another."
             )
             notes = (*notes, note)
         return recipe, [*notes, *_seen_notes(Path(self.init), recipe)]
@@ -146,14 +146,14 @@ def _seen_notes(path: Path, recipe: Recipe) -> list[str]:
     if data.get("seed", 0) != recipe.data.seed:
         note = (
             f"The weights in {printable(path)} were trained on another split of the same data "
-            f"(data.seed {data.get('seed')}): some of the samples that are held out here were "
-            f"trained on there. Take `--set data.seed={data.get('seed')}` to hold out the same."
+            f"(data.seed {data.get('seed')}): some samples held out here were used for that "
+            f"training. Use `--set data.seed={data.get('seed')}` to hold out the same samples."
         )
         return [note]
     if recipe.data.cut_test and not data.get("cut_test"):
         note = (
-            f"The weights in {printable(path)} were trained on the samples that are cut out as a "
-            "test here, where there was none."
+            f"The weights in {printable(path)} were trained on samples that are held out as a test "
+            "set here."
         )
         return [note]
     if recipe.data.val and data.get("val") is False:

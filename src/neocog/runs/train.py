@@ -292,7 +292,7 @@ class _Training:
             if not outputs.logits.isfinite().all():
                 lr = self.experiment.recipe.optimizer.lr
                 raise Diverged(
-                    f"The outputs must stay numbers; after {step} steps some are not, at "
+                    f"The outputs must stay finite; after {step} steps some are not, at "
                     f"learning rate {lr:.3g}. Try `--lr {lr / 10:.1g}`."
                 )
             self.measured[name] = (step, outputs)
@@ -394,8 +394,7 @@ class _Training:
         done, steps = self.progress.step, self.progress.last
         path = shlex.quote(printable(self.claim.path))
         return (
-            f"{done:,} of {steps:,} steps are saved. "
-            f"Take the training up with `neocog train --resume {path}`."
+            f"{done:,} of {steps:,} steps are saved. Continue with `neocog train --resume {path}`."
         )
 
     def summary(self, scores: dict[str, Evaluation]) -> dict[str, Any]:

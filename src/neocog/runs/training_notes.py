@@ -17,7 +17,7 @@ FORGOTTEN = 2.5
 """A loss of trained weights that has risen by this factor has forgotten what they knew."""
 
 FEW = 2
-"""A loss that has not fallen in fewer steps says nothing of the learning rate."""
+"""A loss that has not fallen in fewer steps says nothing about the learning rate."""
 
 
 def chance(objective: str, num_classes: int) -> float:
@@ -72,7 +72,7 @@ def moved(
     what = f"in the first {steps:,} steps, from {first:.3g} to {last:.3g}"
     lower = f"Try `--lr {rate / 10:.2g}`."
     if not (math.isfinite(first) and math.isfinite(last)):
-        return f"The loss left the range of numbers {what}, at learning rate {rate:.3g}. {lower}"
+        return f"The loss is no longer finite {what}, at learning rate {rate:.3g}. {lower}"
     if last > 2 * max(first, guessing):
         return (
             f"The loss exploded {what}: the learning rate {rate:.3g} is probably too high. {lower}"
@@ -121,22 +121,22 @@ def short(budget: float, spent: float, steps: int, each: int) -> str:
 
     Example:
         >>> short(60, 40.2, 30, 400)
-        'After 40.2 s of starting, 30 steps are planned for the rest of the budget of 60 s, 7.5 % of
-        a pass over the training samples; a faster or slower machine makes it more or fewer.'
+        'After 40.2 s of preparation, 30 steps are planned for the rest of the budget of 60 s, 7.5 %
+        of an epoch; the number depends on the speed of the machine.'
         >>> short(1, 3.04, 1, 400)
-        'The budget of 1 s is over after 3.0 s of starting; 1 step is made all the same.'
+        'The budget of 1 s was used up by 3.0 s of preparation; 1 step is run anyway.'
     """
     count = f"{steps:,} step{'s' if steps != 1 else ''}"
     if spent >= budget:
         verb = "are" if steps != 1 else "is"
         return (
-            f"The budget of {budget:g} s is over after {spent:.1f} s of starting; {count} {verb} "
-            "made all the same."
+            f"The budget of {budget:g} s was used up by {spent:.1f} s of preparation; {count} "
+            f"{verb} run anyway."
         )
     return (
-        f"After {spent:.1f} s of starting, {count} {'are' if steps != 1 else 'is'} planned for the "
-        f"rest of the budget of {budget:g} s, {100 * steps / each:.2g} % of a pass over the "
-        "training samples; a faster or slower machine makes it more or fewer."
+        f"After {spent:.1f} s of preparation, {count} {'are' if steps != 1 else 'is'} planned for "
+        f"the rest of the budget of {budget:g} s, {100 * steps / each:.2g} % of an epoch; the "
+        "number depends on the speed of the machine."
     )
 
 
@@ -146,11 +146,11 @@ def part(name: str, n: int, of: int) -> str:
     Example:
         >>> part("test", 250, 10_000)
         'Measured on 250 of 10,000 test samples, a random subset, as the budget left no time for
-        more; CIs are wider accordingly.'
+        more; the CIs are wider accordingly.'
     """
     return (
         f"Measured on {n:,} of {of:,} {name} samples, a random subset, as the budget left no time "
-        "for more; CIs are wider accordingly."
+        "for more; the CIs are wider accordingly."
     )
 
 
@@ -182,9 +182,9 @@ def overrun(budget: float, spent: float, prepared: float) -> str:
 
     Example:
         >>> overrun(1, 4.25, 3.0)
-        'The budget of 1 s is overrun: 4.2 s are over, 3.0 s of them before the first step.'
+        'The budget of 1 s is exceeded: 4.2 s so far, 3.0 s of them before the first step.'
     """
     return (
-        f"The budget of {budget:g} s is overrun: {spent:.1f} s are over, {prepared:.1f} s of them "
+        f"The budget of {budget:g} s is exceeded: {spent:.1f} s so far, {prepared:.1f} s of them "
         "before the first step."
     )

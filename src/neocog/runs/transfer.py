@@ -52,11 +52,11 @@ MANY = 1000
 linear classifier on frozen features is hard to beat, and takes seconds."""
 
 UNASKED, EPOCHS = 165.0, 5
-"""Seconds of a command that says nothing of its length, and passes in them, at most."""
+"""Seconds of a command without a given length, and passes in them, at most."""
 
 UNJUDGED = (
-    "All layers but the head stay frozen: no validation images would show whether a fine-tune is "
-    "better. --freeze none trains them all."
+    "All layers except the head stay frozen, as there are no validation images to tell whether a "
+    "fine-tune is better. --freeze none trains all layers."
 )
 
 LEAST_EPOCHS = 1.0
@@ -248,8 +248,8 @@ def fit_head(experiment: Experiment, budget: Budget, *, progress: Progress = Non
     backbone = backbone_of(model, recipe.model.name)
     if backbone.linear.bias is None:
         raise ModelError(
-            f"A linear classifier has a bias, and the last layer (`{printable(backbone.head)}`) of "
-            f"{printable(recipe.model.name)} has none. Take another model, or train it whole "
+            f"A linear classifier needs a bias, and the last layer (`{printable(backbone.head)}`) "
+            f"of {printable(recipe.model.name)} has none. Use another model, or train all layers "
             "without --freeze."
         )
     rows = _rows(experiment, backbone, budget, config)
@@ -405,8 +405,8 @@ def _method(fit: LinearFit) -> str:
 
 def _alone(fit: LinearFit) -> str:
     return (
-        "A single training image of each class leaves nothing to cross-validate: L2 strength "
-        f"{fit.l2:.2g}, the strongest that is tried. More images let it be chosen."
+        "One training image per class cannot be cross-validated: L2 strength "
+        f"{fit.l2:.2g}, the strongest candidate. With more images it is chosen by cross-validation."
     )
 
 
@@ -422,8 +422,8 @@ def _notes(fit: LinearFit, images: int, train: Split, *, given: bool) -> tuple[s
         sentences.append(_alone(fit))
     if images < len(train):
         sentences.append(
-            f"Features of {images:,} of {len(train):,} training images were computed, as many as "
-            "there was time for; a larger --budget takes more."
+            f"Features of {images:,} of {len(train):,} training images were computed within the "
+            "budget; a larger --budget uses more."
         )
     return tuple(sentences)
 

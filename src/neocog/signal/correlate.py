@@ -277,7 +277,7 @@ def _alike(x: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:
 
 def _check_match(x: Tensor, template: Tensor, how: str) -> None:
     if how not in MATCHES:
-        raise UsageError(f"`{how}` is no way of matching. {did_you_mean(how, MATCHES)}")
+        raise UsageError(f"`{how}` is not a way of matching. {did_you_mean(how, MATCHES)}")
     if x.ndim < template.ndim or x.shape[-template.ndim] != template.shape[0]:
         raise ShapeMismatch(
             "A template has the channels of the image before its axes of space; "
@@ -290,10 +290,10 @@ def _check_match(x: Tensor, template: Tensor, how: str) -> None:
 
 def _check(x: Tensor, kernel: Tensor, mode: str, method: str) -> None:
     if mode not in MODES:
-        raise UsageError(f"`{mode}` is no mode of a correlation. {did_you_mean(mode, MODES)}")
+        raise UsageError(f"`{mode}` is not a mode of a correlation. {did_you_mean(mode, MODES)}")
     if method not in METHODS:
         raise UsageError(
-            f"`{method}` is no method of a correlation. {did_you_mean(method, METHODS)}"
+            f"`{method}` is not a method of a correlation. {did_you_mean(method, METHODS)}"
         )
     if kernel.ndim not in (1, 2) or x.ndim < kernel.ndim or not kernel.numel():
         raise ShapeMismatch(

@@ -1,6 +1,6 @@
 """What frequencies a map holds, and what is exact in terms of them.
 
-Space wraps around here: a map of n samples has the frequencies k / n cycles a sample. Maps are
+Space wraps around here: a map of n samples has the frequencies k / n cycles per sample. Maps are
 (B, C, H, W) or (B, C, N).
 """
 
@@ -33,7 +33,7 @@ def shift_subpixel(
 
     Args:
         x: maps.
-        offset: in samples, one number an axis: (rows down, columns right) for images.
+        offset: in samples, one number per axis: (rows down, columns right) for images.
 
     Example:
         >>> x = torch.tensor([[[1.0, 2.0, 3.0, 2.0]]])
@@ -68,7 +68,7 @@ def resample(
     Args:
         x: maps.
         size: samples of each axis afterwards.
-        band: frequencies, in cycles a sample of x, below which they are kept; all that both grids
+        band: frequencies, in cycles per sample of x, below which they are kept; all that both grids
             hold if left out.
 
     Example:
@@ -83,7 +83,7 @@ def resample(
     scale = 1.0
     for i, axis in enumerate(axes):
         n, m = x.shape[axis], size[i]
-        # The highest whole number of turns that is below both ends and the band.
+        # The highest integer number of turns that is below both ends and the band.
         top = min(_below(n / 2), _below(m / 2), _below(n * limits[i]))
         if axis == axes[-1]:
             kept = [spectrum.narrow(axis, 0, top + 1)]
@@ -165,12 +165,12 @@ def aliased_energy(
         turns = torch.minimum(turns, n - turns)
         if s > 1:  # else nothing is dropped, and nothing aliases
             kept = kept.index_select(axis, (2 * s * turns < n).nonzero()[:, 0])
-    # What rounding leaves of a constant map is no energy.
+    # What rounding leaves of a constant map does not count as energy.
     floor = x.square().flatten(1).sum(1) * torch.finfo(x.dtype).eps ** 2 * x[0].numel()
     share = 1 - kept.flatten(1).sum(1) / torch.where(total > floor, total, torch.ones_like(total))
     return torch.where(total > floor, share.clamp(0, 1), torch.zeros_like(total))
 
 
 def _below(limit: float) -> int:
-    """The largest whole number below the limit, where rounding is no reason to be below it."""
+    """The largest integer below the limit, unless only rounding is the reason to be below it."""
     return math.ceil(round(limit, 9)) - 1

@@ -72,7 +72,7 @@ def windowed_sinc(taps: int, stride: int) -> Float[Tensor, " K"]:
 
     Args:
         taps: samples of the kernel; the more, the steeper.
-        stride: the pass band ends at 1 / (2 · stride) cycles a sample.
+        stride: the pass band ends at 1 / (2 · stride) cycles per sample.
 
     Raises:
         UsageError: fewer than one tap.
@@ -246,7 +246,7 @@ def frequency_response(
 ) -> Float[Tensor, "*response"]:
     """By how much a kernel multiplies a wave of each frequency; frequency 0 in the middle.
 
-    Frequency k / size cycles a sample stands at size // 2 + k on each axis.
+    Frequency k / size cycles per sample stands at size // 2 + k on each axis.
 
     Args:
         kernel: one, or many on leading axes.

@@ -66,7 +66,7 @@ def check_archive(path: Path) -> dict[str, str]:
 
     Raises:
         UnsafeWeights: it could execute code.
-        ModelError: it is no archive of an exported program, or damaged.
+        ModelError: it is not an archive of an exported program, or damaged.
     """
     try:
         reader = torch._C.PyTorchFileReader(str(path))
@@ -150,7 +150,7 @@ def _refused(key: str, text: str) -> str:
             return (
                 ""
                 if is_operator(text)
-                else f"calls {_start(text)}, which is no operator of a network"
+                else f"calls {_start(text)}, which is not an operator of a network"
             )
         case "name" | "as_name":
             return "" if _WORD.fullmatch(text) else f"has a name {_start(text)}"
@@ -184,7 +184,7 @@ def _is_plain(spec: Any) -> bool:
 
 def _strange(path: Path, record: str, new: bool) -> ModelError:
     if new:
-        return _unsafe(path, f"holds `{printable(record)}`, which is no part of a plain program")
+        return _unsafe(path, f"holds `{printable(record)}`, which is not a part of a plain program")
     return ModelError(
         f"An exported program is a .pt2 archive as torch.export.save of PyTorch 2.9 or later "
         f"writes it; `{printable(path)}` holds `{printable(record)}`. Save it again; a state dict "

@@ -190,7 +190,7 @@ def _runtime(path: Path) -> Any:
         return importlib.import_module("onnxruntime")
     except ImportError as e:
         raise ModelError(
-            f"`{printable(path)}` needs ONNX Runtime, which cannot be imported here "
+            f"`{printable(path)}` needs ONNX Runtime, which cannot be imported "
             f"({printable(str(e))}). Install it with `pip install 'neocog[onnx]'`."
         ) from e
 

@@ -72,8 +72,8 @@ def make(
         else:
             if init is not None:
                 raise UsageError(
-                    f"`init` is for library models, such as timm:NAME; the function "
-                    f"`{printable(source)}` initializes its own weights. Leave --init out."
+                    "`init` is for library models, such as timm:NAME; the function "
+                    f"`{printable(source)}` sets its own weights. Leave --init out."
                 )
             made = _of_factory(source, library, name)
     if not values:
@@ -107,7 +107,7 @@ def _of_factory(source: str, module: str, name: str) -> Made:
         return Made(network)
     return Made(
         network,
-        f"No weights were given for `{printable(source)}`: it has those of its factory.",
+        f"No weights were given for `{printable(source)}`: it keeps those of its factory.",
     )
 
 

@@ -69,14 +69,13 @@ def of_library(library: str, name: str, *, num_classes: int | None, init: str) -
         if name.partition(".")[0] not in known and name not in known:
             near = did_you_mean(name, known)
             hint = near if near.startswith("Did") else f"It has {len(known)} models."
-            raise UsageError(f"`{printable(name)}` is no model of {library}. {hint}")
+            raise UsageError(f"`{printable(name)}` is not a model of {library}. {hint}")
         if init == "none":
             network = _built(models, library, name, num_classes, trained=False)
             made = Made(
                 network,
-                f"The weights of `{library}:{printable(name)}` are random: the model was "
-                "trained on "
-                "nothing, and its predictions mean nothing.",
+                f"The weights of `{library}:{printable(name)}` are random: the model is untrained, "
+                "and its predictions mean nothing.",
             )
         else:
             made = _trained(models, library, name, num_classes)
@@ -96,9 +95,8 @@ def _trained(models: Any, library: str, name: str, num_classes: int | None) -> M
     except ModelError as e:
         _built(models, library, name, None, trained=False)  # fails where the fault is the network's
         raise ModelError(
-            f"`{source}` is opened with the pretrained weights that {library} downloads, which "
-            "are not "
-            f"available here: {short(e.__cause__ or e).rstrip('.')}. {INSTEAD}"
+            f"`{source}` is opened with the pretrained weights that {library} downloads, which are "
+            f"not available here: {short(e.__cause__ or e).rstrip('.')}. {INSTEAD}"
         ) from e
     config: Any = getattr(network, "pretrained_cfg", None)
     tag = config.get("tag") if isinstance(config, Mapping) else None
@@ -115,7 +113,7 @@ def _trained(models: Any, library: str, name: str, num_classes: int | None) -> M
     return made
 
 
-INSTEAD = "Give your own with --weights FILE, or use random ones with --init none."
+INSTEAD = "Use your own with --weights FILE, or use random ones with --init none."
 """What to do where the weights of a model that is opened are not there."""
 """What to do where a library's weights are not there, for a model that is opened."""
 
@@ -235,8 +233,8 @@ def _imported(library: str) -> Any:
         folder = _of_current_folder(library)
         also = f"`{folder}` is not it, and was not imported. " if folder else ""
         raise ModelError(
-            f"`{library}:NAME` needs the package {library}, which cannot be imported here: "
-            f"{short(e)}. {also}Install one that goes with this PyTorch, or write a factory of "
+            f"`{library}:NAME` needs the package {library}, which cannot be imported: "
+            f"{short(e)}. {also}Install a version that matches this PyTorch, or write a factory of "
             "your own and name it as module:function."
         ) from e
     own, folder = getattr(sys.modules.get(library), "__file__", None), _of_current_folder(library)

@@ -53,7 +53,7 @@ def save_onnx(
             importlib.import_module(name)
         except ImportError as e:
             raise ModelError(
-                f"Writing ONNX needs the package {name}, which cannot be imported here "
+                f"Writing ONNX needs the package {name}, which cannot be imported "
                 f"({printable(str(e))}). Install it with `pip install 'neocog[onnx]'`."
             ) from e
     with torch.no_grad():

@@ -99,9 +99,9 @@ def _of_another(own: Mapping[str, Tensor], state: Mapping[str, Tensor], source: 
     there_shape = f" {_shape(state[there])}" if there in state else ""
     here_shape = f" {_shape(own[here])}" if here in own else ""
     return (
-        f"To start from other weights some must fit; of the {len(state)} tensors of "
-        f"{printable(source)} none has the name and shape of one of the network's (there "
-        f"`{printable(there)}`{there_shape}, here `{printable(here)}`{here_shape}). Choose the "
+        f"Initial weights must match the network at least partly; of the {len(state)} tensors of "
+        f"{printable(source)} none has the name and shape of one of the network's (weights: "
+        f"`{printable(there)}`{there_shape}, network: `{printable(here)}`{here_shape}). Choose the "
         "network they were trained with."
     )
 

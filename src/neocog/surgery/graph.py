@@ -100,8 +100,8 @@ def copied(module: nn.Module) -> nn.Module:
         return copy.deepcopy(module)
     except Exception as e:  # of any kind: the module is not ours
         raise ModelError(
-            f"A network that is converted must be one that Python can copy, and this one is not "
-            f"({type(e).__name__}: {e}). Take out of it what cannot be copied."
+            f"A network must be copyable to be converted, and this one is not "
+            f"({type(e).__name__}: {e}). Remove what cannot be copied."
         ) from e
 
 

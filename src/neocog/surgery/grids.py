@@ -285,12 +285,12 @@ class _Walk:
             return None
         space = [sizes[a] for a in layout.axes]
         if disguise := self._disguise(node, layout.axes, len(sizes)):
-            return self._note(node, unknown, None, f"it is written as {disguise}", disguise)
+            return self._note(node, unknown, None, f"it is implemented as {disguise}", disguise)
         # Rows and columns cut into blocks: (…, h/s, s, w/s, s).
         parts = len(shape) - len(sizes)
         if parts >= self.grids.space and blocks(shape, space):
             what = "patches cut by reshaping"
-            return self._note(node, unknown, None, f"it is written as {what}", what)
+            return self._note(node, unknown, None, f"it is implemented as {what}", what)
         if len(shape) == 2 and any(n > 1 for n in space) and joined(shape, sizes):
             size = "×".join(map(str, space))
             self.grids.remarks.append(
@@ -322,7 +322,7 @@ class _Walk:
         before: fx.Node,
         layout: GridLayout,
     ) -> GridLayout:
-        """Notice what changes the rate of samples and is no known window."""
+        """Notice what changes the rate of samples and is not a known window."""
         sizes = shape_of(before) or ()
         old = [sizes[a] for a in layout.axes]
         new = [shape[a] for a in after.axes]
@@ -348,7 +348,7 @@ class _Walk:
         else:
             kind = type(what) if isinstance(what, nn.Module) else what
             named = disguise or getattr(kind, "__name__", str(kind))
-            reason = f"it is written as {disguise}" if disguise else "an unknown operator"
+            reason = f"it is implemented as {disguise}" if disguise else "an unknown operator"
         return self._note(node, after, None, reason, named)
 
 

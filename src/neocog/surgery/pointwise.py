@@ -15,7 +15,7 @@ _NAMES = {name.replace("_", "") for name in ACTIVATIONS} | {
     *("dropout", "dropout1d", "dropout2d", "identity", "clamp", "contiguous"),
 }
 _CHANNELWISE = {"batchnorm", "batchnorm1d", "batchnorm2d", "syncbatchnorm", "prelu"}
-"""Those whose further operands have one value a channel; of others they may be a map."""
+"""Those whose further operands have one value per channel; of others they may be a map."""
 
 
 def behind(node: fx.Node, root: nn.Module) -> fx.Node:

@@ -88,12 +88,12 @@ def replace(
     name = downsampling if isinstance(downsampling, str) else "sampler"
     if kind.folded:
         raise UsageError(
-            "A fix needs other downsampling than `stride`, which is that of the network already. "
+            "A fix needs another downsampling than `stride`, which the network already uses. "
             "Use `blur` or `polyphase`."
         )
     if padding not in PADDING_CHOICES:
         raise UsageError(
-            f"`{padding}` is no padding choice. {did_you_mean(padding, PADDING_CHOICES)}"
+            f"`{padding}` is not a padding choice. {did_you_mean(padding, PADDING_CHOICES)}"
         )
     scripted = any(isinstance(m, torch.jit.ScriptModule) for m in module.modules())
     if scripted or not all(isinstance(v, Tensor) for v in module.state_dict().values()):
@@ -276,7 +276,7 @@ class Surgeon:
             if uneven:
                 out.append(
                     f"`{label(node, self.root)}` has a stride that does not divide its "
-                    f"size {uneven[0]}: phases differ at the border, and predictions are only "
+                    f"size {uneven[0]}: phases differ at the border, so predictions are only "
                     "approximately invariant"
                 )
             elif dense != size and not is_pad(x, self.root):

@@ -119,7 +119,9 @@ def check_groups(only: Collection[str], convertible: Collection[str]) -> None:
     """Refuse unknown groups."""
     for name in only:
         if name not in convertible:
-            raise UsageError(f"`{name}` is no convertible group. {did_you_mean(name, convertible)}")
+            raise UsageError(
+                f"`{name}` is not a convertible group. {did_you_mean(name, convertible)}"
+            )
 
 
 def _sizes(root: nn.Module, example: Tensor) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:

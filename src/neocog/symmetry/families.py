@@ -212,7 +212,7 @@ class ScaleFamily(_Line):
             zoom = 0.5 * 2 ** ((e + 0.5 + within[rows]) / self.count)
             part, fine = x[rows], max(1, round(side * float(zoom.mean())))
             part = F.interpolate(part, size=fine, mode="bilinear", antialias=True)
-            # Of the smaller image, so many of its pixels a pixel of the result.
+            # Of the smaller image, so many of its pixels per pixel of the result.
             ratio = (zoom * side / fine)[:, None].expand(-1, 2)
             none = torch.zeros(len(rows))
             matrix = affine_matrix(angle=none, zoom=ratio, shear=none)

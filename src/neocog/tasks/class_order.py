@@ -1,8 +1,9 @@
 """Whether a classifier's outputs mean the classes in another order than they are taken in.
 
-A network that was trained on folders 0 … 11 numbers them as texts sort, 0, 1, 10, 11, 2, …, in one
-library and by value in another. Nothing fails where the two meet: the accuracy is that of another
-question. So every usual order is tried on the confusion matrix, and the one that fits it best.
+A network that was trained on folders 0 … 11 numbers them as strings sort, 0, 1, 10, 11, 2, …, in
+one library and by value in another. Nothing fails where the two meet: the accuracy is that of
+another question. So every usual order is tried on the confusion matrix, and the one that fits it
+best.
 
 The order that fits best is found on one half of the samples and scored on the other, and so does
 not win by chance on few samples. It is reported only where its accuracy is beyond that of the order
@@ -30,7 +31,7 @@ GAIN = 0.1
 LEVEL = 0.999
 """Of the Wilson intervals that must lie apart: high, as several orders are tried."""
 
-FITTED = "the one that fits best"
+FITTED = "the best fit"
 
 LISTED = 12
 """Names of an order that are written out."""
@@ -58,7 +59,7 @@ class OtherOrder:
         first = ", ".join(map(printable, self.classes[:LISTED]))
         more = ", …" if len(self.classes) > LISTED else ""
         return (
-            f"Another order of the classes would give an accuracy of {100 * self.better:.1f} %, "
+            f"Another class order would give an accuracy of {100 * self.better:.1f} %, "
             f"not {100 * self.accuracy:.1f} %: {self.name}, {first}{more}. If the network was "
             "trained so, name its outputs with --classes FILE, a name a line in that order."
         )
@@ -116,9 +117,9 @@ def other_order(confusion: np.ndarray, classes: Sequence[str]) -> OtherOrder | N
 def _usual(classes: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
     """Orders that programs put names in: for each output the number of the class it may mean."""
     ways: dict[str, Callable[[str], Any]] = {
-        "as texts sort": str,
+        "as strings sort": str,
         "as numbers in them sort": _natural,
-        "as texts sort without regard to case": lambda name: (name.casefold(), name),
+        "as strings sort without regard to case": lambda name: (name.casefold(), name),
     }
     seen = {tuple(range(len(classes)))}
     for name, key in ways.items():

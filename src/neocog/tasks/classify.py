@@ -76,9 +76,7 @@ def loss(
         True
     """
     if name not in LOSSES:
-        raise UsageError(
-            f"`loss` names how errors are weighed, got `{name}`. {did_you_mean(name, LOSSES)}"
-        )
+        raise UsageError(f"`loss` must be a known loss, got `{name}`. {did_you_mean(name, LOSSES)}")
     if not len(weights):
         return LOSSES[name](logits.float(), target, smoothing)
     by_class = torch.tensor(weights, dtype=torch.float32, device=logits.device)
@@ -150,7 +148,7 @@ class Evaluation(Result):
         accuracy_ci: its 95 % interval (Wilson).
         loss: mean cross-entropy, in nats.
         ece: expected calibration error over 15 bins.
-        per_class: a row a class: name, n, recall, precision.
+        per_class: a row per class: name, n, recall, precision.
         confusion: counts, rows are labels, columns predictions.
         classes: names.
         notes: sentences that a reader of the figures should know.
@@ -214,7 +212,7 @@ class Evaluation(Result):
         return [self.exhibits("Evaluation")]
 
     def exhibits(self, title: str) -> Section:
-        """The figures, the confusion map and a row a class."""
+        """The figures, the confusion map and a row per class."""
         rows = [[r["class"], r["n"], r["recall"], r["precision"]] for r in self.per_class]
         return Section(
             title=title,
@@ -225,8 +223,7 @@ class Evaluation(Result):
                     value=self.accuracy,
                     unit="%",
                     interval=self.accuracy_ci,
-                    note=f"top-1, {self.n:,} sample{'' if self.n == 1 else 's'}; "
-                    "95 % interval after Wilson",
+                    note=f"top-1, {self.n:,} sample{'' if self.n == 1 else 's'}; Wilson 95 % CI",
                 ),
                 Scalar(title="loss", value=self.loss, note="mean cross-entropy, in nats"),
                 Scalar(

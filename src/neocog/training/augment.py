@@ -208,7 +208,7 @@ def augment(x: Tensor, y: Tensor, options: Augment, *, seed: int, twins: bool = 
         return Mixed(x, y, None, None)
     if twins and len(x) % 2:
         raise UsageError(
-            f"A batch of twins must hold every sample twice; got {len(x)} samples. "
+            f"A batch of twins must contain every sample twice; got {len(x)} samples. "
             "Concatenate the batch with itself, or leave `twins` out."
         )
     draw = _Draw(seed, len(x), twins=twins)
@@ -316,7 +316,7 @@ def _light(x: Tensor, options: Augment, draw: _Draw) -> Tensor:
 
 
 def _colors(x: Tensor, options: Augment, draw: _Draw) -> Tensor:
-    """Saturation and hue, as one matrix an image: chroma is scaled and rotated, luma stays."""
+    """Saturation and hue, as one matrix per image: chroma is scaled and rotated, luma stays."""
     radius = draw.factor(options.saturation)
     if options.grayscale:
         radius = torch.where(draw.fraction(options.grayscale), 0.0, radius)

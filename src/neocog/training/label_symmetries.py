@@ -176,8 +176,7 @@ def label_symmetries(
     """
     if len(x) < LEAST:
         raise DataError(
-            f"Symmetries of data need at least {LEAST} images to be measured; got {len(x):,}. "
-            "Bring more images."
+            f"Symmetries of data need at least {LEAST} images; got {len(x):,}. Add more images."
         )
     x = squares(x)
     held = min(HELD_OUT, len(x) // 4)
@@ -227,7 +226,7 @@ def _colored(x: Tensor) -> bool:
 
 
 def squares(x: Tensor) -> Tensor:
-    """The middle square of each image, of 16 to 32 pixels a side.
+    """The middle square of each image, of 16 to 32 pixels per side.
 
     Args:
         x: images, (B, C, H, W).
@@ -377,7 +376,7 @@ def _confused(
         n = len(which)
         mean = difference.mean(0)
         mean[label] = -1
-        # A difference of 0 in a few images is no certainty: one more image that is confused.
+        # A difference of 0 in a few images is not certain: one more image that is confused.
         error = torch.sqrt((difference.var(0, correction=0) + 1 / n) / n)
         other = int((mean - Z * error).argmax())
         if mean[other] - Z * error[other] > MARGIN:

@@ -116,7 +116,7 @@ def fit_linear(
     counts = np.bincount(y, minlength=num_classes)
     if (counts > 0).sum() < 2:
         raise DataError(
-            "A linear classifier needs samples of two classes at least; "
+            "A linear classifier needs samples of at least two classes; "
             f"got {int((counts > 0).sum())}. Give labeled samples of each class."
         )
     z, back, mean, scale = _compact(x)
@@ -138,7 +138,7 @@ def fit_linear(
 
 
 def class_weights(y: np.ndarray, num_classes: int) -> np.ndarray:
-    """A weight a class so that all count alike, 1 on average over the samples, (K,).
+    """A weight per class so that all count alike, 1 on average over the samples, (K,).
 
     Example:
         >>> class_weights(np.array([0, 0, 0, 1]), 2).round(3).tolist()

@@ -1,7 +1,7 @@
 """The loop: a generator of records. It touches no disk and prints nothing.
 
 Randomness is a pure function of the seed and the step number, so a training that is stopped
-after any step and taken up again ends with the same bits as one that ran through.
+after any step and resumed ends with the same bits as one that ran through.
 """
 
 from __future__ import annotations
@@ -240,8 +240,8 @@ def _batches(feed: Feed, plan: StepPlan) -> Iterator[tuple[int, Batch]]:
             number += 1
         if number == before:
             raise UsageError(
-                f"A feed must yield `steps_per_epoch` batches, {plan.steps_per_epoch}; epoch "
-                f"{epoch} ended before its batch {skip + 1}. Give the number that the feed yields."
+                f"The batches of an epoch must number `steps_per_epoch`, {plan.steps_per_epoch}; "
+                f"epoch {epoch} ended before its batch {skip + 1}. Give their actual number."
             )
 
 

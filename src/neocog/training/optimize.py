@@ -161,7 +161,9 @@ def build_optimizer(module: nn.Module, options: OptimizerConfig) -> torch.optim.
         options = replace(options, lr=suited_rate(module, options.name))
     parameters = [p for p in module.parameters() if p.requires_grad]
     if not parameters:
-        raise UsageError("Training needs a parameter that is not frozen, and none is. Freeze less.")
+        raise UsageError(
+            "Training needs a trainable parameter, and all are frozen. Freeze fewer layers."
+        )
     groups: list[dict[str, object]] = [
         {
             "params": [p for p in parameters if p.ndim > 1],

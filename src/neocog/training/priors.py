@@ -192,7 +192,7 @@ class Trainings:
         return sorted({t.n for t in self.accuracy if (t.twin, t.shuffled) == (twin, shuffled)})
 
     def differences(self, contrast: Contrast, n: int, *, shuffled: bool) -> list[float]:
-        """With the prior less without, of each seed that both were trained with."""
+        """With the prior minus without, of each seed that both were trained with."""
         a, b = (self.seeds(t, n, shuffled=shuffled) for t in (contrast.with_, contrast.without))
         return [a[seed] - b[seed] for seed in a if seed in b]
 

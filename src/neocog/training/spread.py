@@ -94,7 +94,7 @@ def verdict(
     """Learning, or collapsing, because of what.
 
     Args:
-        std: see `relative_std`; None of features that are no embeddings: behind a ReLU their mean
+        std: see `relative_std`; None of features that are not embeddings: behind a ReLU their mean
             is far from zero, so that their relative std is small with any weights.
         rank: see `effective_rank`.
         knn: accuracy of nearest neighbors; None without labels.
@@ -103,12 +103,13 @@ def verdict(
 
     Example:
         >>> verdict(0.01, 8.0).text
-        'collapsing, because all embeddings are nearly one: their relative std is 0.010 (1 is even)'
+        'collapsing, because all embeddings are nearly identical: their relative std is 0.010 (1 is
+        even)'
         >>> verdict(0.9, 30.0, knn=0.8, before=0.5, n=500).text
         'learning: nearest neighbors name the class of 80.0 % of images, 50.0 % with random weights'
     """
     if std is not None and std < LEAST_STD:
-        why = f"all embeddings are nearly one: their relative std is {std:.3f} (1 is even)"
+        why = f"all embeddings are nearly identical: their relative std is {std:.3f} (1 is even)"
         return Diagnosis(True, f"collapsing, because {why}", False)
     if rank < LEAST_RANK:
         why = f"embeddings lie along a line: their effective rank is {rank:.1f}"
@@ -116,7 +117,7 @@ def verdict(
     if knn is None or before is None:
         even = "" if std is None else f"relative std {std:.2f}, "
         spread = f"embeddings are spread ({even}effective rank {rank:.1f})"
-        return Diagnosis(False, f"learning, as far as that shows without labels: {spread}")
+        return Diagnosis(False, f"learning, as far as can be told without labels: {spread}")
     numbers = f"nearest neighbors name the class of {knn:.1%} of images"
     numbers = numbers.replace("%", " %")
     random = f"{before:.1%} with random weights".replace("%", " %")

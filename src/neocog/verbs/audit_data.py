@@ -92,7 +92,7 @@ def of_model(
 
 
 def _without_truth(trained: Model, path: StrPath, strict: bool, progress: Reading) -> Samples:
-    """Images for a model whose predictions are no classes: what they show stays unknown."""
+    """Images for a model whose predictions are not classes: what they show stays unknown."""
     where, name = parse_source(path)
     source = source_of(trained, where, strict=strict, progress=progress)
     split = source.split(split_name(source, name, [trained]))
@@ -128,5 +128,5 @@ def _of_path(
     where = f"{parse_source(path)[0]}:{opened.name}"
     wide = samples_of(where, border=max_shift)
     if wide.split.names[:] != opened.split.names[:]:
-        raise DataError(f"`{printable(path)}` changed while it was read. Start the audit again.")
+        raise DataError(f"`{printable(path)}` changed while being read. Start the audit again.")
     return replace(result, larger=Samples.of(wide.split))

@@ -130,7 +130,7 @@ def explain(
         layer: a submodule, by its name; chosen, with the reason, if left out.
         target: class, by name or index; the predicted class if left out.
         units: channels of a layer, for `activation-maximization` and `top-activations`.
-        window: of a template: first row, row behind the last, first column, column behind the last.
+        window: of a template: first row, end row (exclusive), first column, end column (exclusive).
         n: images that are looked at, at most.
         sanity_checks: put maps to the test: deletion, insertion, random weights, moved images.
         seed: of all random numbers.
@@ -153,10 +153,10 @@ def explain(
         ('...', 1)
     """
     if n < 1:
-        raise UsageError(f"One image is looked at, at least; got n = {n}. Give 1 or more.")
+        raise UsageError(f"An explanation needs at least one image; got n = {n}. Give 1 or more.")
     check_task(task)
     if method not in WAYS:
-        raise UsageError(f"`{method}` is no way of explaining. {did_you_mean(method, WAYS)}")
+        raise UsageError(f"`{method}` is not an explanation method. {did_you_mean(method, WAYS)}")
     if out is not None:
         target_folder(out)
     way = WAYS[method]
@@ -173,7 +173,7 @@ def explain(
     of = open_explained(model, task, allow_random=allow_random)
     if data is None and way.data:
         raise UsageError(
-            f"The method `{method}` looks through data, and none was given. Name some behind the "
+            f"The method `{method}` searches a data set, and none was given. Name one after the "
             "model: a folder of images, or `digits`."
         )
     given = given_data(
@@ -189,8 +189,8 @@ def explain(
     samples, batch = given.samples, given.batch
     if way.images and batch is None:
         raise UsageError(
-            f"The method `{method}` looks at images, and none was given. Name files, or data, "
-            "behind the model."
+            f"The method `{method}` needs images, and none were given. Name files, or a data set, "
+            "after the model."
         )
     of = _believed(of, batch, allow_random)
     if batch is not None:
@@ -258,7 +258,7 @@ def _left_out(batch: ImageBatch | None) -> list[str]:
         return []
     notes = [f"{printable(name)} was not used: {why}." for name, why in batch.skipped]
     if batch.left:
-        notes.append(f"The first {len(batch.x)} images; --samples takes more.")
+        notes.append(f"The first {len(batch.x)} images; --samples gives more.")
     return notes
 
 
@@ -296,7 +296,7 @@ def _window(window: Sequence[int] | None) -> tuple[int, int, int, int] | None:
     numbers = [int(v) for v in window]
     if len(numbers) != 4:
         raise UsageError(
-            "A window is four numbers, the first row, the row behind the last, the first column "
-            f"and the column behind the last; got {len(numbers)}."
+            "A window is four numbers: first row, end row (exclusive), first column, end column "
+            "(exclusive); got {len(numbers)}."
         )
     return (numbers[0], numbers[1], numbers[2], numbers[3])

@@ -217,7 +217,10 @@ def _template(figures: Mapping[str, Any]) -> str:
     rows = figures.get("rows") or ()
     correct = sum(bool(r.get("correct")) for r in rows)
     if not rows:
-        return "A piece of the image was looked for in the image and in changed copies of it."
+        return (
+            "A template cut from the image was searched for in the image and in changed copies of "
+            "it."
+        )
     return f"The template is found in {correct} of {len(rows)} searches."
 
 

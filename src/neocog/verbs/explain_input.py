@@ -47,7 +47,7 @@ class ImageBatch:
 
     Args:
         x: (B, C, H, W) or (B, C, N), in [0, 1].
-        names: one an image.
+        names: one per image.
         skipped: names of files that cannot be used, and why.
         left: images that were named and are not looked at.
     """
@@ -72,8 +72,8 @@ def open_explained(model: AnyModel, task: str, *, allow_random: bool = False) ->
     opened_model, _ = opened(model, None, {"allow_random": allow_random}, task=task)
     if opened_model.black_box:
         raise ModelError(
-            f"Explaining looks at layers and gradients; `{opened_model.title}` is a black "
-            "box that only returns outputs. Take the network that it was exported from."
+            f"An explanation needs layers and gradients; `{opened_model.title}` is a black box "
+            "that only returns outputs. Use the network that it was exported from."
         )
     return opened_model
 
@@ -135,8 +135,8 @@ def given_data(
         files, sources = _apart(paths)
         if len(sources) > 1:
             raise UsageError(
-                "One data set is looked through; "
-                f"got {' and '.join(f'`{printable(p)}`' for p in sources[:4])}. Name one of them."
+                "Only one data set can be searched; got {' and '.join(f'`{printable(p)}`' for p in "
+                "sources[:4])}. Name one of them."
             )
         if sources:
             few = None if looked_through or files else partial(_chosen, n=n, seed=seed)
@@ -195,7 +195,7 @@ def _held(of: Model, data: Any, *, n: int | None, seed: int) -> tuple[Samples, t
         if axes == 1 or not (single or isinstance(data, np.ndarray)):
             takes_ = "images, (B, C, H, W)" if axes == 2 else "series, (B, C, N)"
             hint = (
-                "Gray ones get their axis of channels by x[:, None]"
+                "Add the channel axis of gray images with x[:, None]"
                 if x.ndim == 3
                 else ("Add the missing axes")
             )
@@ -282,7 +282,7 @@ def _read(of: Model, named: Iterable[StrPath], *, n: int, strict: bool) -> Image
             if sample["split"] is None:
                 row = f"{sample['place']}:test[{sample['row']}]"
                 raise UsageError(
-                    f"A sample of data is named with its split, and `{printable(text)}` names none "
+                    f"A sample is named with its split, and `{printable(text)}` names none "
                     f"(nor is it a file). Write `{printable(row)}`, or :train, :val or :all."
                 )
             source = sample["place"] + sample["split"]
@@ -297,13 +297,13 @@ def _read(of: Model, named: Iterable[StrPath], *, n: int, strict: bool) -> Image
     if not rows:
         name, why = skipped[0] if skipped else ("", "there is none")
         raise DataError(
-            f"Explaining needs an image that can be used; of {len(skipped)} none can "
+            f"An explanation needs a readable image; of {len(skipped)} none can "
             f"({printable(name)}: {why}). Check the paths."
         )
     shapes = {tuple(x.shape) for _, x in rows}
     if len(shapes) > 1:
         raise DataError(
-            f"Images that are explained together have one size; got {len(shapes)} sizes. "
+            f"Images explained together must have the same size; got {len(shapes)} sizes. "
             "Explain them one by one."
         )
     return ImageBatch(
@@ -332,8 +332,8 @@ def _file(of: Model, path: str) -> tuple[list[tuple[str, Tensor]], list[tuple[st
         if not Path(path).suffix and not os.path.exists(path):  # noqa: PTH110 (too long a name)
             open_data(path)  # which says so, and what may have been meant
         raise UsageError(
-            "A module says not what size and how many channels its images have; give them as "
-            "values (B, C, H, W) in [0, 1], or open the model with `neocog.load`."
+            "A module does not state the size and channels of its images. Give images as (B, C, H, "
+            "W) in [0, 1], or open the model with `neocog.load`."
         )
     ((name, pixels_),) = of.images(path)
     if isinstance(pixels_, str):

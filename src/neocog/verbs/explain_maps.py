@@ -33,7 +33,7 @@ class CamOptions:
         layer: as the user names it; chosen if left out.
         target: class, by name or index; the predicted class if left out.
         units: channels of a layer; those that come first if left out.
-        window: of a template: first row, row behind the last, first column, column behind the last.
+        window: of a template: first row, end row (exclusive), first column, end column (exclusive).
         sanity_checks: whether maps are put to the test.
         seed: of all random numbers.
         on_progress: called with what is computed next.
@@ -136,7 +136,7 @@ def maps(
 
 
 def _target(of: Model, options: CamOptions) -> tuple[Target, str | None]:
-    """What is explained, and its name where it is no class."""
+    """What is explained, and its name where it is not a class."""
     number = of.target(options.target)
     if of.task != "regress":
         return number, None
@@ -165,7 +165,7 @@ def _named(checked: Trust, of: Model) -> Trust:
 def _images(
     cam: Cam, batch: ImageBatch, targets: Sequence[str | None], checked: Trust | None
 ) -> list[dict[str, Any]]:
-    """A row an image."""
+    """A row per image."""
     rows = []
     for i, name in enumerate(batch.names):
         value = float(cam.values[i])

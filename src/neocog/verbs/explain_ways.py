@@ -110,7 +110,7 @@ def _named(of: Model, banks: tuple[Filters, ...], layer: str) -> tuple[Filters, 
     hint = did_you_mean(layer, names)
     if not hint.startswith("Did") and len(names) > FEW:
         hint = "Leave --layer out to see which there are."
-    raise UsageError(f"Filters are those of convolutions; `{printable(layer)}` is none. {hint}")
+    raise UsageError(f"Only convolutions have filters; `{printable(layer)}` is none. {hint}")
 
 
 def _filters_json(bank: Filters, of: Model, *, whole: bool) -> dict[str, Any]:
@@ -146,7 +146,9 @@ def _features(
             ]
         },
         result=tuple(maps_of),
-        notes=_first_alone(batch, "name a layer for its maps of all") if layers is None else (),
+        notes=_first_alone(batch, "name a layer for its maps of all images")
+        if layers is None
+        else (),
     )
 
 
@@ -217,7 +219,7 @@ def _first_convolution(of: Model) -> str:
             return str(name)
     raise UsageError(
         "The backward pass is shown of convolutions that are modules of their own; "
-        f"{of.title} has none. Take another method, such as grad_cam."
+        f"{of.title} has none. Use another method, such as grad_cam."
     )
 
 
@@ -232,7 +234,7 @@ def _template(
     if layer is not None:
         seen = seen_by(of.module, tuple(x.shape), layer)
         if seen is None:
-            notes.append(f"What `{of.label(layer)}` sees is unknown: no features are matched.")
+            notes.append(f"What `{of.label(layer)}` sees is unknown, so no features are matched.")
         else:
             name = f"{of.title}, {of.label(layer)}"
             features = features_of(of.module, layer, seen, name=name)
@@ -263,18 +265,18 @@ WAYS: dict[str, Way] = {
         images=False,
     ),
     "features": Way(
-        title="Feature maps", run=_features, about="What each layer makes of an image."
+        title="Feature maps", run=_features, about="The output of each layer for an image."
     ),
     "activation-maximization": Way(
-        title="What units look for",
+        title="What excites units",
         run=_maximize,
-        about="Images made to excite a unit.",
+        about="Images optimized to excite a unit.",
         images=False,
     ),
     "top-activations": Way(
-        title="What units find",
+        title="Top activations",
         run=_patches,
-        about="The real patches that excite a unit most.",
+        about="The real patches with the highest activation of a unit.",
         images=False,
         data=True,
     ),
@@ -284,7 +286,9 @@ WAYS: dict[str, Way] = {
         about="The backward pass of a convolution, as convolutions.",
     ),
     "template-matching": Way(
-        title="Template matching", run=_template, about="A piece of an image, looked for in it."
+        title="Template matching",
+        run=_template,
+        about="A template cut from an image, searched for in it.",
     ),
     "classic-filters": Way(
         title="Classic filters", run=_filter, about="The classic filters on an image."
@@ -302,8 +306,8 @@ def _shape(of: Model, batch: ImageBatch | None, data: Samples | None) -> tuple[i
     if data is not None:
         return (data.channels, *data.size)
     raise UsageError(
-        "The size of what this model takes must be known, and a module does not say it. Give "
-        "images or data of that size."
+        "The input size of the model must be known, and a module does not state it. Give images or "
+        "data of that size."
     )
 
 

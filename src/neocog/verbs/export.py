@@ -90,8 +90,8 @@ def export(
     trained = load(model, **options)
     if trained.black_box:
         raise UsageError(
-            f"An export writes what is inside a model, and `{printable(trained.path)}` is a "
-            "black box. Export the network that it was made from."
+            f"An export needs the layers of a model, and `{printable(trained.path)}` is a black "
+            "box. Export the network that it was exported from."
         )
     path = _target_path(trained, out, FORMATS[format])
     target_file(path)
@@ -106,12 +106,12 @@ def export(
         kind = trained.spec.output.kind
         output = "probabilities" if kind == "sigmoid" else kind
         difference = save_onnx(_raw(trained), path, example, texts=texts, output=output)
-    if not difference <= AGREEMENT * largest:  # nor where it is no number
+    if not difference <= AGREEMENT * largest:  # nor where it is not a number
         path.unlink(missing_ok=True)
         raise ModelError(
-            f"A file has the outputs of its model, to {AGREEMENT:g} of the largest one; that of "
-            f"`{printable(trained.path)}` differs by {difference:.3g} where the largest is "
-            f"{largest:.3g}, and was removed. Try another --format."
+            f"An exported file reproduces the outputs of its model to {AGREEMENT:g} of the largest "
+            f"one; that of `{printable(trained.path)}` differs by {difference:.3g} where the "
+            f"largest is {largest:.3g}, and was removed. Try another --format."
         )
     return Export(path=str(path), format=format, max_abs_difference=difference)
 
@@ -133,8 +133,8 @@ def _target_path(trained: Model, out: StrPath | None, ending: str) -> Path:
         path = Path(out)
     if path.exists():
         raise RunError(
-            f"An export makes a new file, and `{printable(path)}` is there. "
-            "Remove it, or choose another with --out."
+            f"An export writes a new file, and `{printable(path)}` exists. Remove it, or choose "
+            "another with --out."
         )
     if (path.parent / "model.json").exists():
         raise RunError(
@@ -184,7 +184,7 @@ def _save_state(trained: Model, path: Path, example: Tensor) -> float:
         raise ModelError(
             "A state dict holds tensors by name, and in "
             f"`{printable(trained.path)}` some are packed, as those of quantized or frozen parts. "
-            "Try --format onnx, or export the network as it was before."
+            "Try --format onnx, or export the original network."
         )
     held = {
         "state_dict": state,

@@ -104,7 +104,7 @@ def fix(
         model: what `neocog.load` takes or gives; of a module the size is that of the data.
         data: as for `train`, with labels or without, or what `neocog.data.inputs` takes; its
             training samples are learned from, a part of them or its validation samples choose, and
-            its test samples measure, or those of DATA:val, which then choose nothing.
+            its test samples measure, or those of DATA:val, which are then not used for selection.
         downsampling: one of `neocog.layers.downsample.DOWNSAMPLINGS`, but "stride"; "blur"
             if left out, and "polyphase" where `padding` is circular; with a `symmetry` and nothing
             else the downsamplers stay.
@@ -167,7 +167,7 @@ def fix(
     trained, data = opened(model, data, {"allow_random": allow_random})
     if trained.spec.input.axes != 2:
         raise UsageError(
-            f"A fix is of models of images; `{trained.title}` takes series, {trained.shape}. "
+            f"Only models of images can be fixed; `{trained.title}` takes series, {trained.shape}. "
             "`neocog audit` names the layers that break shifts of series."
         )
     parts = fix_data(trained, data, learns=finetune != 0, seed=seed)
@@ -226,22 +226,22 @@ def _check(
 ) -> None:
     for mode in modes:
         if mode not in MODES:
-            raise UsageError(f"`{mode}` is no kind of shift. {did_you_mean(mode, MODES)}")
+            raise UsageError(f"`{mode}` is not a kind of shift. {did_you_mean(mode, MODES)}")
     if keep not in KEEP:
-        raise UsageError(f"`{keep}` is nothing that can be kept. {did_you_mean(keep, KEEP)}")
+        raise UsageError(f"`{keep}` is not a choice of what to keep. {did_you_mean(keep, KEEP)}")
     if finetune is not None and not 0 <= finetune < float("inf"):
-        raise UsageError(f"`finetune` is a number of epochs from 0, got {finetune:g}. Try 2.")
+        raise UsageError(f"`finetune` is a number of epochs, at least 0, got {finetune:g}. Try 2.")
     if budget is not None and not 0 < budget < float("inf"):
         raise UsageError(f"`budget` is a number of seconds above 0, got {budget:g}. Try 300.")
     if not 0 <= lr < float("inf"):
         raise UsageError(f"`lr` is a positive learning rate, got {lr:g}. Try 0.01.")
     if consistency_weight is not None and not 0 <= consistency_weight < float("inf"):
         raise UsageError(
-            f"`consistency_weight` is a weight from 0, got {consistency_weight:g}. Try 10."
+            f"`consistency_weight` is a weight, at least 0, got {consistency_weight:g}. Try 10."
         )
     if consistency_weight and finetune == 0:
         raise UsageError(
-            f"`consistency_weight` shapes the fine-tune, and `finetune` is 0; "
+            f"`consistency_weight` only affects the fine-tune, and `finetune` is 0; "
             f"got {consistency_weight:g}. "
             "Give a number of epochs, or leave `consistency_weight` out."
         )

@@ -95,8 +95,8 @@ class Fixed(Result):
         after: the model that `run` holds.
         candidate: the best that the fix reached, whether it is kept or not.
         compared: original model and candidate on the same samples, by kind of shift.
-        accuracy: difference of accuracy, the candidate's less the other's, on all samples, and
-            its 95 % interval.
+        accuracy: difference of accuracy, candidate minus original, on all samples, with its 95 %
+            CI.
         labeled: the truth is known; else accuracy is agreement with the original model.
         advice: layers by benefit, the best first; empty where not requested.
         notes: what a user should know.
@@ -333,10 +333,10 @@ def _next(done: Fixed) -> tuple[Command, ...]:
     named = Named(model=done.run, data=done.data)
     if done.kept == "fixed":
         audit = named.command("audit", "See every layer of the fixed model")
-        return (audit, named.command("export", "Hand it on", "--format", "onnx", data=False))
+        return (audit, named.command("export", "Export it", "--format", "onnx", data=False))
     if done.again is not None:
         return (done.again,)
-    return (named.command("explore", "See where it breaks"),)
+    return (named.command("explore", "See which layers break"),)
 
 
 def again(named: Named | None, how: Mapping[str, Any], seconds: float) -> Command | None:
@@ -477,7 +477,7 @@ def how_chosen(improved: FinetuneSearch, *, validated: int, seen: bool | None) -
     )
     if seen:
         out.append(
-            "the original model had been trained on these, so it is compared with the chosen "
-            "state on the samples of this report alone"
+            "the original model was trained on these, so it is compared with the chosen state only "
+            "on the samples of this report"
         )
     return out

@@ -87,8 +87,8 @@ def _measured(
     labeled = bool(opened.classes) and bool((labels >= 0).all())
     if opened.classes and not labeled:
         raise DataError(
-            f"Symmetries are measured on images that all have a label, or none of them; some of "
-            f"`{printable(source)}` are in no class. Name a split as DATA:train."
+            f"Symmetries need images that all have labels, or none; some of "
+            f"`{printable(source)}` are in no class. Name a split, such as DATA:train."
         )
     classes = opened.classes if labeled else ()
     blocks = np.array_split(rows, max(1, len(rows) // BLOCK))

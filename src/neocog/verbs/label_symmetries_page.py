@@ -27,13 +27,13 @@ def first_screen(of: DataSymmetries) -> FirstScreen:
     safe = _listed([_words(v.measured.name, v.safe) for v in of.verdicts if v.safe])
     held = _listed([_words(v.measured.name, v.held) for v in of.verdicts if v.held])
     if of.classes and not of.decided:
-        headline = "Not decided: too few images a class, or classes that were not learned."
+        headline = "Not decided: too few images per class, or classes that were not learned."
     elif of.classes:
         none = "No transformation is safe on this data."
         headline = f"Safe on this data: {safe}." if safe else none
     else:
-        none = "The data varies by none of the transformations that were tried."
-        headline = f"The data itself varies by: {held}." if held else none
+        none = "The data contains none of the transformations that were tried."
+        headline = f"The data itself contains: {held}." if held else none
     return FirstScreen(
         headline=headline,
         detail=_detail(of),
@@ -138,7 +138,7 @@ def _note(of: DataSymmetries) -> str:
         f"predicted it for {of.test.held_out:,} others"
     )
     if of.test.accuracy is None:
-        return f"{how}. Without labels nothing is said of confusions."
+        return f"{how}. Without labels, confusions cannot be measured."
     judge = "" if of.decided else ", too little to judge labels by"
     few = of.not_judged
     names = _listed([printable(n) for n in few[:3]]) + (
@@ -181,8 +181,10 @@ def sections(of: DataSymmetries) -> list[Section]:
                 lines={"probability": rotation.curve},
                 x_label="rotation (degrees)",
                 y_label="against none",
-                note="How probable the network finds so much more rotation than was applied, "
-                "against what was applied: 1 where it cannot be determined.",
+                note=(
+                    "Probability that the network gives to this much extra rotation, relative to "
+                    "the rotation applied; 1 where it cannot tell."
+                ),
             ),
             Bars(
                 title="Mirror images in the data",
@@ -218,10 +220,13 @@ def _confused(of: DataSymmetries) -> list[Section]:
         return []
     gallery = _gallery(of, 12)
     table = Table(
-        title="Classes that are recognized as another one",
+        title="Classes that are recognized as another class",
         columns=["transformed", "class", "recognized as", "images", "95 % CI", "of"],
         rows=rows,
-        note="Less those that were recognized so before. The largest twelve a transformation.",
+        note=(
+            "Minus those that were already confused before. The largest twelve for each "
+            "transformation."
+        ),
     )
     return [
         Section(

@@ -110,7 +110,7 @@ class Neighbors(Result):
         return [Section(title="Nearest images", exhibits=exhibits)]
 
     def gallery(self) -> Gallery:
-        """A row an image: it, and its neighbors."""
+        """A row per image: it, and its neighbors."""
         captions = [
             caption
             for q in self.queries

@@ -80,7 +80,7 @@ def pretrain(
             raise UsageError(f"`{name}` must be a positive number, got {amount:g}. Try 10.")
     if epochs is not None and budget is not None:
         raise UsageError(
-            "A training ends by `epochs` or by `budget`, and both were given. Give one."
+            "A training is limited by `epochs` or by `budget`, and both were given. Give one."
         )
     direct = {
         "model.name": model,

@@ -154,20 +154,20 @@ def _split_names(opened: Source, part: str | None) -> list[str]:
 
 
 def _samples(opened: Source, part: str | None) -> LabeledImages:
-    """Images as squares of 16 to 32 pixels a side, with their classes."""
+    """Images as squares of 16 to 32 pixels per side, with their classes."""
     splits = [opened.split(name) for name in _split_names(opened, part)]
     y = np.concatenate([s.y for s in splits]) if splits else np.zeros(0, np.int64)
     named = printable(opened.path)
     if not opened.classes or (len(y) and (y < 0).all()):
         raise DataError(
-            f"What a prior is worth is measured by accuracy, and `{named}` has no labels. Put the "
-            "images of each class into a folder of its name."
+            f"A prior is measured by its gain in accuracy, and `{named}` has no labels. Put the "
+            "images of each class into a folder with the name of the class."
         )
     labeled = np.flatnonzero(y >= 0)
     if len(labeled) < LEAST or len(np.unique(y[labeled])) < 2:
         raise DataError(
-            f"What a prior is worth is measured on {LEAST} images of two classes at least; "
-            f"`{named}` has {len(labeled)} of {len(np.unique(y[labeled]))}. Bring more."
+            f"Measuring a prior needs {LEAST} images of two classes at least; "
+            f"`{named}` has {len(labeled)} of {len(np.unique(y[labeled]))}. Add more."
         )
     rows = np.sort(np.random.default_rng([0, 0x9A]).permutation(labeled)[:MOST])
     starts = np.cumsum([0, *(len(s) for s in splits)])

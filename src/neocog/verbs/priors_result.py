@@ -166,7 +166,7 @@ class Priors(Result):
         shallow = [p for name, p in self.params.items() if _is_main(name) and name != PRETRAINED]
         params = f"{min(shallow):,} to {max(shallow):,}"
         note = (
-            f"Twins of {params} parameters; {span} seed{plural}, each with a draw of its own: "
+            f"Twins of {params} parameters; {span} seed{plural}, each with its own draw: "
             f"{self.n:,} images to train on, {self.held_out:,} others to measure; 95 % CI over "
             "seeds."
         )
@@ -225,7 +225,7 @@ class Priors(Result):
             },
             x_label="points of accuracy",
             unit="pp",
-            note=f"With the prior less without, on {self.n:,} images; 95 % CI over seeds.",
+            note=f"With the prior minus without, on {self.n:,} images; 95 % CI over seeds.",
         )
 
     def sections(self) -> list[Section]:
@@ -367,7 +367,7 @@ def _difference(values: Sequence[float], held_out: int) -> AccuracyDifference | 
     if not values:
         return None
     mean, interval = sum(values) / len(values), mean_interval(values)
-    if interval is not None:  # equal differences of a few seeds are no certainty
+    if interval is not None:  # equal differences of a few seeds are not certainty
         low, high = min(interval[0], mean - 1 / held_out), max(interval[1], mean + 1 / held_out)
         interval = max(-1.0, low), min(1.0, high)
     return AccuracyDifference(difference=mean, interval=interval, seeds=len(values))

@@ -123,13 +123,13 @@ def probe(model: Model, data: Any, *, seed: int = 0, strict: bool = False) -> Pr
         ModelError: the model does not end in a linear layer.
     """
     if not is_path(data):
-        raise UsageError("A probe needs splits, and takes a data set. Give a folder or file.")
+        raise UsageError("A probe needs a data set with splits. Give a folder or file.")
     where, name = parse_source(os.fspath(data))
     source = source_of(model, where, strict=strict)
     if not source.classes:
         raise DataError(
             f"A probe needs labels, and `{printable(where)}` has none. Put the images of each "
-            "class into a folder of its name."
+            "class into a folder with its name."
         )
     name = name or ("test" if len(source.splits["test"]) else "val")
     held = source.splits.get(name)

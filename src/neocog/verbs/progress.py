@@ -22,7 +22,7 @@ FIRST, OFTEN = 5.0, 10.0
 
 @contextmanager
 def progress_line(verb: str, progress: Progress = True) -> Iterator[Callable[[Any], None]]:
-    """A line on a terminal that is written anew with every call; a line now and then elsewhere.
+    """A line on a terminal that every call rewrites; a line now and then elsewhere.
 
     Args:
         verb: the command, which begins the line.

@@ -122,12 +122,12 @@ class ModelSummary(Result):
             f"{', at least' if partial else ''}.",
             detail=detail,
             figures=self._sums(),
-            next=(Command(text="see whether its predictions hold when images move",
+            next=(Command(text="Audit its shift consistency",
                           python="neocog.audit(model, data)"),),
         )  # fmt: skip
 
     def sections(self) -> tuple[Section, ...]:
-        """The sums, the rules, and a row a layer."""
+        """The sums, the rules, and a row per layer."""
         return (self.exhibits(self.heading()),)
 
     @property
@@ -141,7 +141,7 @@ class ModelSummary(Result):
         return self.alignment.beside_others()
 
     def exhibits(self, title: str) -> Section:
-        """The sums, the rules in words, and a row a layer."""
+        """The sums, the rules in words, and a row per layer."""
         lines = [*self.notes, *self.alignment.sentences()]
         if self.unknown:
             lines.append(f"Not understood, so the figures are partial: {', '.join(self.unknown)}.")
@@ -157,7 +157,7 @@ class ModelSummary(Result):
         )
 
     def table(self) -> Table:
-        """A row a layer, but for those that cost nothing and see what the row before sees."""
+        """A row per layer, but for those that cost nothing and see what the row before sees."""
         fields = {f.name: f for f in self.fields.layers}
         rows: list[tuple[Cell, ...]] = []
         seen: tuple[Cell, ...] = ()
@@ -172,9 +172,11 @@ class ModelSummary(Result):
             title=f"Layers at {times(self.size)}",
             columns=("layer", "kind", "output", "params", "MACs", "sees", "jump", "start"),
             rows=rows,
-            note="Sees: samples of the image from the first to the last that one element "
-            "depends on; jump: from one element to the next; start: the first that element 0 "
-            "sees, negative in the padding. Left out: layers that cost nothing and change nothing.",
+            note=(
+                "Receptive field: the input samples that one element depends on; jump: the "
+                "distance from one element to the next; start: the first sample that element 0 "
+                "sees, negative in the padding. Layers without cost or effect are left out."
+            ),
         )
 
 
@@ -212,12 +214,12 @@ def summary(
         size = spec.input.shape
     if size is None:
         raise UsageError(
-            "A network is counted for samples of one size, and this one does not say its own. "
-            "Give --size C,H,W, as --size 3,224,224."
+            "A summary is of one input size, and this network does not state its own. Give --size "
+            "C,H,W, as --size 3,224,224."
         )
     if min(size) < 1 or len(size) < 2:
         raise UsageError(
-            f"The size of a sample is channels and at least one axis, whole numbers from 1; "
+            f"The size of a sample is channels and at least one axis, integers from 1; "
             f"got {times(size)}. Give it like 3,32,32."
         )
     whole = tuple(int(n) for n in size)
@@ -254,7 +256,7 @@ def _network(
     if not a_file and not folder and os.sep not in text:
         near = did_you_mean(text, NETWORKS)
         hint = f"{near} {suggestion(text)}" if near.startswith("Did") else suggestion(text)
-        raise UsageError(f"`{printable(text)}` is no network, run folder or file. {hint}")
+        raise UsageError(f"`{printable(text)}` is not a network, run folder or file. {hint}")
     if a_file:  # its normalization does not matter here
         opened = load(text, size=size, mean=(0.0,), std=(1.0,), allow_random=True)
     else:
@@ -266,8 +268,8 @@ def _looked_into(model: Model) -> tuple[nn.Module, ModelSpec | None, list[str]]:
     """The network of an opened model."""
     if model.black_box:
         raise ModelError(
-            f"A count looks into a network; `{model.title}` is a black box. "
-            "ModelSummary the model that it was made from."
+            f"A summary needs the layers of a network; `{model.title}` is a black box. "
+            "Summarize the network that it was exported from."
         )
     return model.network, model.spec if model.shape else None, []
 
@@ -279,7 +281,7 @@ def _named(
     if size is None or len(size) != 3:
         given = "none" if size is None else times(size)
         raise UsageError(
-            f"A network of the catalog is counted for images of one size; got {given}. "
+            f"A summary of a built-in network needs an image size; got {given}. "
             "Give --size C,H,W, as --size 3,224,224."
         )
     outputs = CLASSES if num_classes is None else num_classes
@@ -298,7 +300,7 @@ def _made(
     )
     network, spec, notes = _inner(made.network)
     if library and init is None:
-        notes = ["The weights are random: no figure here depends on them."]
+        notes = ["The weights are random; no figure here depends on them."]
     elif made.weights:
         notes = [made.weights] if library else []
     if spec is None and made.input is not None:

@@ -110,7 +110,7 @@ def train(
             raise UsageError(f"`{name}` must be a positive number, got {amount:g}. Try 10.")
     if epochs is not None and budget is not None:
         raise UsageError(
-            "A training ends by `epochs` or by `budget`, and both were given. Give one."
+            "A training is limited by `epochs` or by `budget`, and both were given. Give one."
         )
     direct = {
         "model.name": model,
@@ -190,7 +190,7 @@ def read_recipe(file: StrPath | None) -> Recipe:
     """A recipe from its file, or the default one.
 
     Raises:
-        UsageError: the file cannot be read, is no recipe, or that of something else.
+        UsageError: the file cannot be read, is not a recipe, or that of something else.
     """
     if file is None:
         return Recipe()
@@ -198,7 +198,7 @@ def read_recipe(file: StrPath | None) -> Recipe:
     recipe = from_toml(text, printable(file))
     if recipe.provenance.command != "train":
         raise UsageError(
-            f"`--recipe` names the recipe of a training; `{printable(file)}` is that of a "
+            f"`--recipe` takes the recipe of a training; `{printable(file)}` is that of a "
             f"`neocog {recipe.provenance.command}`, which a training does not make again. Run that "
             "command again, or start from its weights with --init."
         )
@@ -238,7 +238,7 @@ def by_the_data(keys: Mapping[str, Any]) -> dict[str, Any]:
     if "transfer.freeze" in given and not given.get("model.init"):
         if "model.init" in given or "model.name" in given:
             raise UsageError(
-                "Layers are frozen with weights that are worth keeping, and these are random. "
+                "Freezing keeps trained weights, and these are random. "
                 "Give --init imagenet or --init RUN, or leave --freeze out."
             )
         given["model.init"] = IMAGENET
@@ -275,12 +275,12 @@ def label_settings(labels: int | StrPath | None, semi: str | None) -> dict[str, 
     if isinstance(labels, int) or (text.isascii() and text.isdecimal() and len(text) < 10):
         if int(text) < 1 or isinstance(labels, bool):
             raise UsageError(
-                f"--labels is a number a class, 1 at least; got {text}. Try --labels 10."
+                f"--labels is a number per class, 1 at least; got {text}. Try --labels 10."
             )
         return keys | {"labels.per_class": int(text), "labels.file": ""}
     if not os.path.exists(text):  # noqa: PTH110 (a name may be too long)
         raise UsageError(
-            f"--labels is a number a class, or a CSV or JSON file of path,label; "
+            f"--labels is a number per class, or a CSV or JSON file of path,label; "
             f"`{printable(text[:200])}` is neither. Try --labels 10."
         )
     return keys | {"labels.file": text, "labels.per_class": 0}
@@ -439,4 +439,6 @@ def free_folder(source: StrPath) -> Path:
         path = Path("runs") / (name if n == 1 else f"{name}-{n}")
         if vacant(path):
             return path
-    raise RunError("Below `runs` are ten thousand runs of that name. Choose a folder with --out.")
+    raise RunError(
+        "There are ten thousand runs of that name below `runs`. Choose a folder with --out."
+    )

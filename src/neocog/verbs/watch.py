@@ -1,4 +1,4 @@
-"""A training as it goes, on standard error: a bar on a terminal, a line an epoch elsewhere.
+"""A training as it goes, on standard error: a bar on a terminal, a line per epoch elsewhere.
 
 Everything that trains takes one `progress`: True shows it so, False shows nothing, and a function
 is called with every event.

@@ -113,8 +113,8 @@ class Album:
         if split in self.splits and plainly and int(index) < len(self.splits[split][0]):
             return split, str(int(index))
         raise Missing(
-            "There is no such image. An image of the data is named SPLIT:NUMBER; those that "
-            f"you bring are forgotten after {KEPT} others."
+            "There is no such image. An image of the data is named SPLIT:NUMBER; your own images "
+            "are forgotten after {KEPT} others."
         )
 
     def _brought(self, name: str) -> tuple[Tensor, ...]:
@@ -137,7 +137,7 @@ class Album:
             Its name, and the width and height of the file.
 
         Raises:
-            DataError: it is no image, or one that is refused.
+            DataError: it is not an image, or one that is refused.
             UsageError: a model takes no images.
         """
         try:
@@ -151,7 +151,7 @@ class Album:
         """Keep a series of numbers that a person drew.
 
         Raises:
-            UsageError: these are no numbers.
+            UsageError: these are not numbers.
             ShapeMismatch: they do not fit a model.
         """
         try:
@@ -159,7 +159,7 @@ class Album:
         except (TypeError, ValueError):
             x = np.empty(0, np.float32)
         if x.ndim != 2 or not x.size or not np.isfinite(x).all():
-            raise UsageError("A series is `values`, a list of numbers a channel.")
+            raise UsageError("A series is `values`, a list of numbers per channel.")
         for network in networks:
             expected = (network.channels, *network.size)
             if x.shape != expected:
@@ -195,7 +195,7 @@ def _size(data: bytes) -> tuple[int, int]:
     """Width and height from the header, before anything is decoded.
 
     Raises:
-        DataError: it is no image, or a larger one than a page needs.
+        DataError: it is not an image, or a larger one than a page needs.
     """
     header = head(data)
     width, height = header.width, header.height
@@ -210,7 +210,7 @@ def _decoded(data: bytes, network: Network) -> Tensor:
     check_pixels(network.model.spec.input)
     if len(network.size) != 2 or network.channels not in (1, 3):
         raise UsageError(
-            f"Images go into models of 1 or 3 channels of rows and columns; this one takes "
+            f"Images need a model with 1 or 3 channels, rows and columns; this one takes "
             f"{' × '.join(map(str, (network.channels, *network.size)))}."
         )
     resize_mode = network.model.spec.input.resize_mode

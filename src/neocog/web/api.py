@@ -1,4 +1,4 @@
-"""What the page may ask, one function a question; plain values in, plain values out, no HTTP."""
+"""What the page may ask, one function per question; plain values in, plain values out, no HTTP."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def image(session: Session, query: Query) -> bytes:
     network = session.network(query)
     x = session.album.values(words(query, "id", None), session.networks.index(network))
     if x.dim() != 4:
-        raise Missing("A series is drawn from its values, which come with every step.")
+        raise Missing("A series is drawn from its values, which every step contains.")
     return as_png(x)
 
 

@@ -37,10 +37,12 @@ def audit(session: Session, query: Query) -> dict[str, Any]:
         return computed
     if kept is not None:
         raise Missing(
-            "The audit in this run folder is of other weights than those that are shown. "
-            "Run `neocog audit` again, or start a short audit here."
+            "The audit in this run folder is of other weights than the ones shown. Run `neocog "
+            "audit` again, or start a short audit here."
         )
-    raise Missing("This model was not audited yet. Run `neocog audit`, or start a short one here.")
+    raise Missing(
+        "This model has not been audited yet. Run `neocog audit`, or start a short audit here."
+    )
 
 
 def known(session: Session, model: int) -> str:
@@ -82,8 +84,8 @@ def run_audit(session: Session, query: Query) -> dict[str, Any]:
             progress=on_progress,
         )
         source = (
-            f"A short audit, made here of {done.audit.n:,} samples of the split "
-            f"{session.album.start}. It is kept as long as the explorer runs."
+            f"A short audit of {done.audit.n:,} samples of the split {session.album.start}, kept "
+            "while the explorer runs."
         )
         return {
             "sections": [s.to_json() for s in (done.opening(), *done.sections())],
@@ -107,7 +109,7 @@ def _is_of(kept: SavedAudit, network: Network) -> bool:
 def _source_line(kept: SavedAudit) -> str:
     n = kept.result.get("n")
     many = f"{n:,} samples of " if isinstance(n, int) else ""
-    return f"From the run folder, left there by neocog audit: {many}{printable(kept.data)}."
+    return f"From the run folder, written by neocog audit: {many}{printable(kept.data)}."
 
 
 # ---- what a file holds

@@ -104,10 +104,10 @@ def bound(port: int | None = None) -> socket.socket:
             if port is None and number:
                 continue
             taken = isinstance(e, OSError) and e.errno == errno.EADDRINUSE
-            why = "another program has it" if taken else getattr(e, "strerror", None) or str(e)
+            why = "another program uses it" if taken else getattr(e, "strerror", None) or str(e)
             raise UsageError(
-                f"The explorer listens on a port of this machine, and cannot on {number}: {why}. "
-                "Leave --port out for a free one."
+                f"The explorer listens on a port of this machine, which fails on {number}: {why}. "
+                "Leave out --port to use a free one."
             ) from e
     raise AssertionError("a port was tried")
 

@@ -30,7 +30,7 @@ def listing(session: Session, query: Mapping[str, Any]) -> dict[str, Any]:
         query: split, sort, model, page, per.
 
     Raises:
-        UsageError: there is no such order, or the model is no classifier.
+        UsageError: there is no such order, or the model is not a classifier.
     """
     network = session.network(query)
     model = session.networks.index(network)
@@ -42,7 +42,7 @@ def listing(session: Session, query: Mapping[str, Any]) -> dict[str, Any]:
     predictions = None
     if sort in _PREDICTED:
         if network.task != "classify":
-            raise UsageError("Only images of a classifier are sorted by its predictions.")
+            raise UsageError("Sorting by predictions needs a classifier.")
         predictions = session.predictions(split, model)
     elif session.has(("predictions", split, model)):
         predictions = session.predictions(split, model)
@@ -70,7 +70,7 @@ def _order(
     if sort == "uncertain":
         return np.argsort(-predictions.entropy, kind="stable")
     if labels is None:
-        raise UsageError("Errors are not known without labels. Sort by another order.")
+        raise UsageError("Without labels, errors are unknown. Choose another order.")
     wrong = np.flatnonzero(predictions.predicted != labels[: len(predictions.predicted)])
     return wrong[np.argsort(-predictions.p[wrong], kind="stable")]
 

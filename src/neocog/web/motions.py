@@ -51,10 +51,10 @@ class Motion:
 
     @classmethod
     def of(cls, plain: object) -> Motion:
-        """From what a page sends; nothing is no motion.
+        """From what a page sends; nothing is not a motion.
 
         Raises:
-            UsageError: something is no number, or out of range.
+            UsageError: something is not a number, or out of range.
 
         Example:
             >>> Motion.of({"padding": "zeros", "dx": 3}).dx

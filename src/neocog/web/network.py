@@ -40,7 +40,7 @@ _ROOMS = 24
 
 @dataclass(frozen=True)
 class Seen:
-    """What the elements of a node's output see of the image, a number an axis of space.
+    """What the elements of a node's output see of the image, a number per axis of space.
 
     Args:
         size: pixels from the first to the last, at most.

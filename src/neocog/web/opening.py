@@ -99,10 +99,7 @@ def _model(
     if not isinstance(model, nn.Module):
         return candidate, read
     if not candidate.shape:
-        raise UsageError(
-            "A network is explored with samples of one size, which is not given. "
-            "Give data, or size=(C, H, W)."
-        )
+        raise UsageError("The explorer needs an input size. Give data, or size=(C, H, W).")
     if task is None and not isinstance(model, SpecifiedNetwork):
         with preserved(model), same_randomness_after():
             output = first_output(candidate.module, candidate.shape)
@@ -127,8 +124,8 @@ def _given(held: Inputs | None, networks: list[Network]) -> Album:
     for network in networks:
         if network.model.shape != (shape := (samples.channels, *samples.size)):
             raise DataError(
-                f"The samples are of {shape}, the model takes {network.model.shape}. "
-                "Give samples of that size."
+                f"The samples are {shape}, the model takes {network.model.shape}. Give samples of "
+                "that size."
             )
     return Album({"data": [samples] * len(networks)}, name="data", first="data")
 
@@ -148,7 +145,7 @@ def _of_source(source_text: str, networks: list[Network]) -> Album:
         first, *others = ((len(v[role]), list(v[role].names)) for v in views)
         if any(o != first for o in others):
             raise DataError(
-                f"The two models are shown the same images; they see other splits of "
+                f"The two models are shown the same images; they have different test splits of "
                 f"`{printable(where)}`. Name models that were trained on the same split."
             )
     start = split or ("test" if "test" in names else names[-1])

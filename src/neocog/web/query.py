@@ -33,7 +33,7 @@ def number(
 
 
 def whole(plain: Mapping[str, Any], name: str, default: int | None, *, low: int, high: int) -> int:
-    """A whole number within bounds, also written as a text, as queries have it.
+    """An integer within bounds, also written as a text, as queries have it.
 
     Raises:
         UsageError: it is none, or missing without a default.
@@ -50,7 +50,7 @@ def whole(plain: Mapping[str, Any], name: str, default: int | None, *, low: int,
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise UsageError(f"`{name}` is a whole number from {low} to {high}; got another value.")
+        raise UsageError(f"`{name}` is an integer from {low} to {high}; got another value.")
     return value
 
 
@@ -64,7 +64,7 @@ def words(plain: Mapping[str, Any], name: str, default: str | None) -> str:
     if value is None and default is not None:
         return default
     if not isinstance(value, str) or len(value) > 500:
-        raise UsageError(f"`{name}` is a text of at most 500 letters; got another value.")
+        raise UsageError(f"`{name}` is a string of at most 500 characters; got another value.")
     return value
 
 
@@ -76,7 +76,7 @@ def choice(plain: Mapping[str, Any], name: str, default: str, known: Sequence[st
     """
     value = words(plain, name, default)
     if value not in known:
-        raise UsageError(f"`{name}` is one of a few words. {did_you_mean(value, known)}")
+        raise UsageError(f"`{name}` is not one of the known words. {did_you_mean(value, known)}")
     return value
 
 

@@ -63,7 +63,7 @@ def refusal(method: str, path: str, headers: list[tuple[bytes, bytes]]) -> tuple
     if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
         return (
             403,
-            "The explorer serves 127.0.0.1 and localhost alone. Open the address it printed.",
+            "The explorer only serves 127.0.0.1 and localhost. Open the address it printed.",
         )
     origins = held.get(b"origin", [])
     if origins and origins != [f"http://{hosts[0]}"]:
@@ -73,14 +73,14 @@ def refusal(method: str, path: str, headers: list[tuple[bytes, bytes]]) -> tuple
     if site not in ("none", "same-origin") and not opens:
         return 403, "The explorer serves only its own page; this request is from another site."
     if method not in ("GET", "HEAD", "POST"):
-        return 405, "The explorer knows GET and POST."
+        return 405, "The explorer supports GET and POST."
     length = held.get(b"content-length", ["0"])[0]
     if not (length.isascii() and length.isdigit()) or len(length) > 15 or int(length) > BODY:
-        return 413, f"A request holds at most {BODY // 2**20} MB; this one is longer."
+        return 413, f"A request has at most {BODY // 2**20} MB; this one is longer."
     if method == "POST":
         kind = held.get(b"content-type", [""])[0].partition(";")[0].strip().lower()
         if not _KINDS.fullmatch(kind):
-            return 415, "What is posted is JSON or an image, and says so in its content type."
+            return 415, "A POST request sends JSON or an image, with that content type."
     return None
 
 

@@ -163,7 +163,7 @@ class Explorer:
                 return _error(500, "The machine has no memory left for this.")
             except Exception as e:
                 _log.error("%s %s: %s: %s", request.method, request.url.path, type(e).__name__, e)
-                return _error(500, "Something went wrong in the explorer, which goes on running.")
+                return _error(500, "Something went wrong in the explorer, which keeps running.")
 
         return safely
 
@@ -174,7 +174,7 @@ class Explorer:
             work = partial(api.image, self.session, dict(request.query_params))
             return Response(await self.live.run(work), media_type="image/png")
         if self.uploads.locked():
-            raise Busy("Too many images come at once. Send this one again in a moment.")
+            raise Busy("Too many images at once. Send this one again in a moment.")
         async with self.uploads:
             data: bytes | dict[str, Any]
             if _kind(request) == "application/json":
@@ -218,7 +218,7 @@ def application(explorer: Explorer) -> App:
 
     async def failed(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
-        words = {404: "There is no such page.", 405: "This path does not know that method."}
+        words = {404: "There is no such page.", 405: "This path does not support that method."}
         return _error(status, words.get(status, "The explorer does not serve this."))
 
     app = Starlette(
@@ -237,7 +237,7 @@ def _needs_predictions(query: Mapping[str, Any]) -> bool:
 async def _index(request: Request) -> Response:
     file = STATIC / "index.html"
     if not file.is_file():
-        return _error(404, "The page is missing from this installation. Install neocog again.")
+        return _error(404, "The page is missing from this installation. Reinstall neocog.")
     return FileResponse(file, media_type="text/html")
 
 
@@ -290,7 +290,7 @@ async def _question(request: Request) -> dict[str, Any]:
     try:
         parsed = parse_json(data, source="A question")
     except DataError as e:
-        raise Refused("A question is a JSON object; got what is no JSON.") from e
+        raise Refused("A question is a JSON object; got what is not JSON.") from e
     if not isinstance(parsed, dict):
         raise Refused("A question is a JSON object; got another value.")
     return parsed

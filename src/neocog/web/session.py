@@ -119,8 +119,8 @@ class Session:
                 made = _copied(self.networks[model].module)
             except Exception as e:  # whatever an external module holds
                 raise ModelError(
-                    "What takes a while is done on a copy of the model, and this one cannot be "
-                    f"copied ({type(e).__name__}). Its steps and its arithmetic can be shown."
+                    "Longer computations run on a copy of the model, and this one cannot be copied "
+                    "({type(e).__name__}). Its feature maps and arithmetic still work."
                 ) from e
             made.register_forward_pre_hook(lambda module, given: self.go_on())
             self._copies[key] = made

@@ -330,7 +330,7 @@ class Saving:
         )
         return (
             f"Saved from neocog explore {api.about(self.session)['version']}. This file works "
-            f"without a program: it holds this image under {shifts} shifts and {others} other "
+            f"without neocog: it contains this image under {shifts} shifts and {others} other "
             f"transforms, and the arithmetic of {count}.{limit} Controls move to the nearest one."
         )
 

@@ -40,8 +40,8 @@ def unit(session: Session, query: Mapping[str, Any]) -> dict[str, Any]:
     computed = units(network, x, {node.id: [(channel, *position)]})
     if not computed:
         raise ModelError(
-            "This network takes its way by the numbers, and this image does not come by "
-            "that node. Choose another image or node."
+            "This network has data-dependent control flow, and this image does not reach that "
+            "node. Choose another image or node."
         )
     return computed[0]
 
@@ -62,7 +62,7 @@ def units(
         values: what the nodes give out for the sample, where that is at hand.
 
     Returns:
-        One a unit; those of nodes that the sample does not come by are left out.
+        One per unit; those of nodes that the sample does not come by are left out.
     """
     ends = {id for id in wanted if network.graph.nodes[id].kind in ("input", "output")}
     inner = {
@@ -91,7 +91,7 @@ def _position(query: Mapping[str, Any], space: Sequence[int]) -> tuple[int, ...]
     if len(space) == 1:
         return (column,)
     if len(space) != 2:
-        raise UsageError("Units of maps with more than two axes of space are not shown.")
+        raise UsageError("Units of maps with more than two spatial axes are not shown.")
     return (whole(query, "row", 0, low=0, high=space[0] - 1), column)
 
 
@@ -101,7 +101,7 @@ def _end(
     """A value of the input or output; of a classifier's output a probability, from all logits."""
     value = values[node.id]
     if value is None:
-        raise UsageError("This image does not come by the output.")
+        raise UsageError("This image does not reach the output.")
     channel, *position = unit
     if node.kind == "output" and network.task == "classify" and len(node.shape) == 1:
         fraction = share_of(value[0], channel)

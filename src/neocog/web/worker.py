@@ -143,7 +143,7 @@ class Worker:
         except Exception as e:  # reported to the client
             _tell(job, None, e)
         except BaseException as e:  # a model that wants to end the program
-            _tell(job, None, Busy(f"The model ended its work with {type(e).__name__}."))
+            _tell(job, None, Busy(f"The model failed with {type(e).__name__}."))
         else:
             _tell(job, result, None)
 

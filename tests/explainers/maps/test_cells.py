@@ -66,7 +66,7 @@ def test_drawn_larger_it_lies_at_the_same_place() -> None:
 def test_a_9x9_convolution_without_padding_points_at_the_object(
     rows: tuple[int, int], truth: float, stretched: float
 ) -> None:
-    """Rows a to b make a symmetric hill about their mean; nothing of it is cut off.
+    """Rows a to b make a symmetric hill about their mean; nothing of it is truncated.
 
     Stretched, cell i lies at (i + 1/2) · 32 / 24 - 1/2, and pixel 9.5 is the middle of cell 5.5.
     """

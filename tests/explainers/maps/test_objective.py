@@ -51,7 +51,7 @@ def test_what_is_wanted_of_the_first_image() -> None:
 def test_an_answer_is_a_tensor_of_numbers() -> None:
     assert model_output({"out": LOGITS}) is LOGITS
     for wrong in ("text", torch.tensor([1, 2]), torch.tensor(1.0)):
-        with pytest.raises(ModelError, match="returns a tensor of numbers, a row an image"):
+        with pytest.raises(ModelError, match="return a tensor with one row per image"):
             model_output(wrong)
 
 
@@ -59,5 +59,5 @@ def test_an_answer_is_a_tensor_of_numbers() -> None:
 def test_a_class_that_does_not_exist(wrong: object) -> None:
     with pytest.raises(UsageError, match="a number from 0 to 2"):
         value(LOGITS, wrong)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="a whole number"):
+    with pytest.raises(UsageError, match="an integer"):
         value(LOGITS, "ab")  # type: ignore[arg-type]

@@ -210,9 +210,7 @@ def test_images_without_content() -> None:
     torch.testing.assert_close(flat, torch.full((1, 1, 16, 12), 0.3))
     assert float(blurred(x).std()) < float(x.std()) / 4
     assert blurred(drawn(2, 1, 30)).shape == (2, 1, 30)
-    with pytest.raises(
-        UsageError, match=r"`blure` is no image without content. Did you mean `blur`"
-    ):
+    with pytest.raises(UsageError, match=r"`blure` is not a baseline image. Did you mean `blur`"):
         deletion(convnet(), x, grad_cam(convnet(), x), baseline="blure")
 
 

@@ -115,7 +115,7 @@ class Arithmetic:
     stride: tuple[int, int] | None = None
     padding: tuple[int, int] | None = None
     dilation: tuple[int, int] | None = None
-    formula: str = "how this value is computed is not known"
+    formula: str = "the computation of this value is unknown"
     steps: tuple[tuple[str, float], ...] = field(default=())
 
 

@@ -68,7 +68,7 @@ class Cells:
         return Cells(first, tuple(s * t for s, t in zip(self.step, times, strict=True)))
 
     def at(self, axis: int, pixels: int) -> Float[Tensor, " pixels"]:
-        """The position of each pixel of an axis, counted in cells: whole numbers are centers.
+        """The position of each pixel of an axis, counted in cells: integers are centers.
 
         Example:
             >>> Cells((1.0,), (2.0,)).at(0, 4).tolist()

@@ -111,13 +111,13 @@ METHODS: dict[str, Method] = {
     "layer_cam": Method(
         title="LayerCAM",
         weigh=by_positive_gradient,
-        question="Where would more of the same help this class? Also for shallow layers.",
+        question="Where would a larger activation raise this class? Also for shallow layers.",
         source="Jiang et al. 2021, LayerCAM",
     ),
     "eigen_cam": Method(
         title="Eigen-CAM",
         weigh=first_component,
-        question="Where does the layer see most of anything, whatever the class?",
+        question="What is the first principal component of the layer, whatever the class?",
         source="Muhammad, Yeasin 2020, Eigen-CAM",
         class_free=True,
     ),
@@ -132,5 +132,5 @@ def method_of(name: str) -> Method:
         UsageError: there is none.
     """
     if name not in METHODS:
-        raise UsageError(f"`{name}` is no way of making a map. {did_you_mean(name, METHODS)}")
+        raise UsageError(f"`{name}` is not an attribution method. {did_you_mean(name, METHODS)}")
     return METHODS[name]

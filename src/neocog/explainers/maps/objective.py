@@ -40,8 +40,8 @@ def value(output: Tensor, target: Target) -> tuple[Tensor, tuple[int | None, ...
         Numbers (B,), and class indices, None where a function was given.
 
     Raises:
-        UsageError: there is no such class, or not one an image.
-        ShapeMismatch: a function of the output does not give one number an image.
+        UsageError: there is no such class, or not one per image.
+        ShapeMismatch: a function of the output does not give one number per image.
 
     Example:
         >>> value(torch.tensor([[1.0, 3.0], [2.0, 0.0]]), None)
@@ -52,8 +52,8 @@ def value(output: Tensor, target: Target) -> tuple[Tensor, tuple[int | None, ...
         if not isinstance(result, Tensor) or result.shape != output.shape[:1]:
             returned = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
             raise ShapeMismatch(
-                f"A function of the output returns one number an image, ({len(output)},); "
-                f"got {returned}. Sum or pick until one is left.",
+                f"A target function must return one value per image, ({len(output)},); "
+                f"got {returned}. Reduce it to one value per image.",
                 expected=(len(output),),
                 actual=returned if isinstance(returned, tuple) else (),
             )
@@ -103,12 +103,12 @@ def model_output(out: Any) -> Tensor:
     """The output tensor of a model.
 
     Raises:
-        ModelError: there is none, or not one row an image.
+        ModelError: there is none, or not one row per image.
     """
     tensor = first_tensor(out)
     if tensor is None or tensor.ndim < 1 or not tensor.is_floating_point():
         raise ModelError(
-            f"A model that is explained returns a tensor of numbers, a row an image; "
+            f"An explained model must return a tensor with one row per image; "
             f"got {type(out).__name__}. Wrap it so that it returns one."
         )
     return tensor
@@ -122,7 +122,7 @@ def first_of(target: Target) -> Target:
 
 
 def rows_of(target: Target, count: int, rows: slice) -> Target:
-    """The target of some of the images.
+    """The target of samples.
 
     Args:
         target: see `Target`.
@@ -151,13 +151,13 @@ def _classes(output: Tensor, target: Target) -> Tensor:
     wanted = _plain(target) if _is_many(target) else _plain(target) * n
     if len(wanted) != n:
         raise UsageError(
-            f"A class is given for all images, or one for each; got {len(wanted)} for {n}. "
-            "Give as many as images."
+            f"Give one class for all images, or one per image; got {len(wanted)} classes for {n} "
+            "images."
         )
     for c in wanted:
         if not 0 <= c < k:
             raise UsageError(
-                f"A class is a number from 0 to {k - 1}, one an output; got {c}. "
+                f"A class is a number from 0 to {k - 1}, one per output; got {c}. "
                 "Count the outputs from 0."
             )
     return torch.tensor(wanted, device=output.device)
@@ -174,6 +174,5 @@ def _plain(target: Any) -> list[int]:
         return [operator.index(c) for c in (rows if isinstance(rows, Sequence) else [rows])]
     except TypeError:
         raise UsageError(
-            f"A class is a whole number, or one an image; got `{target!r}`. "
-            "Count the outputs from 0."
+            f"A class is an integer, or one per image; got `{target!r}`. Count the outputs from 0."
         ) from None

@@ -19,7 +19,7 @@ from neocog.render.pixels import as_image, enlarged
 
 __all__ = ["cam_gallery", "cam_sections", "class_of", "trust_sections"]
 
-EACH = "Each map over its own range, which is in its caption."
+EACH = "Each map has its own range, given in its caption."
 
 NUMBERED = 4
 """Maps whose numbers are shown."""
@@ -39,11 +39,12 @@ def cam_sections(
     """
     rule = METHODS[cam.method]
     colors = (
-        "Bright is where the channels are on together, dark where they are off."
+        "Bright is where the channels are active together, dark where they are not."
         if rule.class_free
-        else "Bright is most evidence for the class; where the legend reaches below zero, "
-        "that part is evidence against it, which the paper's Grad-CAM leaves out. The scale runs "
-        "over each map's own range, in the unit of the output."
+        else (
+            "Bright is evidence for the class; values below zero are evidence against it, which "
+            "the published Grad-CAM clips. Each map has its own scale, in the unit of the output."
+        )
     )
     text = (
         f"{rule.question} ({rule.source}.)\n\n"
@@ -60,15 +61,15 @@ def cam_sections(
                 row_label="rows of the layer",
                 column_label="columns of the layer",
                 diverging=True,
-                note="In the unit of the output, signed.",
+                note="Signed, in the unit of the output.",
             )
             for i in indices
         ]
     else:
         values = [_series(cam, x, i, names, classes) for i in indices]
     return [
-        Section(title="Where the prediction comes from", exhibits=exhibits, text=text),
-        Section(title="The maps in numbers", exhibits=values),
+        Section(title="Attribution map", exhibits=exhibits, text=text),
+        Section(title="Values of the maps", exhibits=values),
     ]
 
 
@@ -90,21 +91,27 @@ def trust_sections(trust: Trust, cam: Cam, x: Tensor) -> list[Section]:
         Section(
             title="Deletion and insertion",
             exhibits=_curves(trust),
-            text="Pixels are exchanged in the order of the map, the strongest first; beside "
-            "the map stands noise on the layer's own grid, with the map's amplitudes and random "
-            "phases. A test is passed where the gain over noise lies above zero with its interval.",
+            text=(
+                "Pixels are replaced in the order of the map, highest values first. The baseline "
+                "is noise on the layer's grid, with the map's amplitude spectrum and random "
+                "phases. The check passes if the interval of the gain over noise lies above zero."
+            ),
         ),
         Section(
             title="Model parameter randomization",
             exhibits=_random(trust, cam, x),
-            text="Layers become random from the last one on. A map of what the network has learned "
-            "falls apart; a map that stays is one of the image alone.",
+            text=(
+                "Layers are randomized from the last one on. A map of what the network has learned "
+                "must change; a map that stays the same shows only the image."
+            ),
         ),
         Section(
             title="Shift equivariance of the map",
             exhibits=_motion(trust, cam, x),
-            text="The map of the shifted image beside the shifted first map. A map that says where "
-            "the object is goes where the object goes.",
+            text=(
+                "The map of the shifted image beside the shifted original map. A map that says "
+                "where the object is must move with the object."
+            ),
         ),
     ]
 
@@ -114,15 +121,15 @@ def _where(cam: Cam) -> str:
     whole, one = ("image", "pixel") if len(cam.grid) == 2 else ("series", "sample")
     if cam.cells is None:
         return (
-            f"Where its cells lie in the {whole} is not known: the map is stretched evenly over it."
+            f"Where its cells lie in the {whole} is unknown: the map is stretched evenly over it."
         )
     first, step = (
         " × ".join(f"{v:.4g}" for v in (numbers if len(set(numbers)) > 1 else numbers[:1]))
         for numbers in (cam.cells.first, cam.cells.step)
     )
     return (
-        f"Each cell is drawn at the center of what it sees: the first at {one} {first}, each next "
-        f"one {step} further. Beyond the outermost centers the overlay keeps their values."
+        f"Each cell is drawn at the center of its receptive field: the first at {one} {first}, the "
+        f"next ones {step} apart. Beyond the outermost centers the overlay repeats their values."
     )
 
 
@@ -194,7 +201,7 @@ def _series(cam: Cam, x: Tensor, i: int, names: Sequence[str], classes: Sequence
     fine = cam.enlarged()[i].cpu().numpy()
     lines = {"map": fine.tolist()}
     return Curve(
-        title=f"{_title(cam, i, names, classes)}: the map in numbers",
+        title=f"{_title(cam, i, names, classes)}: the values of the map",
         x=list(range(len(fine))),
         lines=lines,
         x_label="sample of the series",
@@ -206,26 +213,26 @@ def _table(trust: Trust) -> Table:
     d, r, m = trust.deletion, trust.randomized, trust.motion
     rows: list[list[Cell]] = [
         [
-            "area below the curve, pixels deleted",
+            "area under the curve, deletion",
             _three(d.areas("deletion")),
             _three(d.areas("random_deletion")),
-            "noise; less is better",
+            "noise; smaller is better",
         ],
         [
-            "area below the curve, pixels inserted",
+            "area under the curve, insertion",
             _three(d.areas("insertion")),
             _three(d.areas("random_insertion")),
-            "noise; more is better",
+            "noise; larger is better",
         ],
         [
-            "rank correlation with all layers random, its amount",
+            "|rank correlation| with all layers randomized",
             _three(r.changed),
             0.0,
-            "a map that has changed altogether",
+            "0: a completely different map",
         ],
-        ["fraction of the shifts that it followed", _three(m.follows), 1.0, "all of them"],
+        ["fraction of the shifts that the map followed", _three(m.follows), 1.0, "all of them"],
         [
-            "difference from the moved map",
+            "difference from the shifted map",
             _three(m.error),
             _three(m.floor),
             "the layer's grid alone",
@@ -245,8 +252,8 @@ def _three(values: np.ndarray | float) -> float | None:
 
 
 _GONE = {
-    "blur": "Deleted pixels become those of the blurred image.",
-    "mean": "Deleted pixels become the image's mean.",
+    "blur": "Deleted pixels are replaced by the blurred image.",
+    "mean": "Deleted pixels are replaced by the image's mean.",
 }
 
 
@@ -275,16 +282,18 @@ def _curves(trust: Trust) -> list[Exhibit]:
 def _random(trust: Trust, cam: Cam, x: Tensor) -> list[Exhibit]:
     r = trust.randomized
     curve = Curve(
-        title="likeness to the map of the trained network",
+        title="similarity to the map of the trained network",
         x=[0, *r.counts],
         lines={
             "order": [1.0, *numbers(mean_of(r.rank, 0))],
             "structure": [1.0, *numbers(mean_of(r.ssim, 0))],
         },
-        x_label="random layers, counted from the last",
+        x_label="randomized layers, counted from the last",
         y_label="likeness",
-        note="1 is the same map, or its negative. Order: rank correlation; structure: structural "
-        "similarity (SSIM); both without their sign.",
+        note=(
+            "1 is the same map or its negative. Absolute values of the rank correlation (order) "
+            "and of the structural similarity, SSIM (structure)."
+        ),
     )
     if x.ndim != 4:
         return [curve]
@@ -294,7 +303,7 @@ def _random(trust: Trust, cam: Cam, x: Tensor) -> list[Exhibit]:
         for n, layer, m in zip(r.counts, r.layers, maps[1:], strict=True)
     ]
     gallery = Gallery(
-        title="the first image's map on the way",
+        title="the map of the first image, layer by layer",
         images=[laid_over(x[0], m, cells=cam.cells, keyed=False) for m in maps],
         captions=captions,
         pixelated=False,
@@ -311,13 +320,15 @@ def _most(map_: Tensor) -> str:
 def _motion(trust: Trust, cam: Cam, x: Tensor) -> list[Exhibit]:
     m = trust.motion
     curve = Curve(
-        title="difference from the moved map",
+        title="difference from the shifted map",
         x=list(m.distances),
         lines={"map": m.error.tolist(), "grid alone": m.floor.tolist()},
         x_label="pixels, circular",
         y_label="‖M(T x) - T M(x)‖ / ‖M(x) - mean‖",
-        note="Mean over images and directions. Grid alone: the first map, moved on the "
-        "layer's own grid, linearly between its cells, then enlarged.",
+        note=(
+            "Mean over images and directions. Grid alone: the original map, shifted on the layer's "
+            "grid with linear interpolation, then enlarged."
+        ),
     )
     if x.ndim != 4:
         return [curve]
@@ -327,17 +338,17 @@ def _motion(trust: Trust, cam: Cam, x: Tensor) -> list[Exhibit]:
     moved = x[0].roll(shift, (1, 2))
     rows = [
         ("as it stands", x[0], still),
-        (f"first map, moved\n{way}", moved, still.roll(shift, (0, 1))),
-        (f"map of the moved image\n{way}", moved, _plain(remade)),
+        (f"original map, shifted\n{way}", moved, still.roll(shift, (0, 1))),
+        (f"map of the shifted image\n{way}", moved, _plain(remade)),
     ]
     if m.turned is not None:
         turn = x[0].rot90(1, (1, 2))
         rows += [
-            ("first map, rotated\n90°", turn, still.rot90(1, (0, 1))),
+            ("original map, rotated\n90°", turn, still.rot90(1, (0, 1))),
             ("map of the rotated image\n90°", turn, _plain(m.turned)),
         ]
     gallery = Gallery(
-        title="the first image, moved",
+        title="the first image, shifted",
         images=[laid_over(image, map_, keyed=False) for _, image, map_ in rows],
         captions=[f"{caption}\n{_most(map_)}" for caption, _, map_ in rows],
         pixelated=False,

@@ -202,7 +202,7 @@ def deletion(
     """
     if baseline not in BASELINES:
         raise UsageError(
-            f"`{baseline}` is no image without content. {did_you_mean(baseline, BASELINES)}"
+            f"`{baseline}` is not a baseline image. {did_you_mean(baseline, BASELINES)}"
         )
     x = as_input(model, x)
     plan = _Plan(baseline, torch.linspace(0, 1, steps + 1, dtype=torch.float64), draws, seed)

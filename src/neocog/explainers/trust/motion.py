@@ -7,8 +7,8 @@ the whole image, relative to ‖M(x) - mean‖. A map that is nearly one color m
 is its spatial variation.
 
 No map is finer than its layer. One that lies on a grid with a step of 32 pixels cannot follow a
-shift by one, so beside every error stands a floor: the first map, moved on the layer's own grid,
-linearly between its cells, and enlarged then instead of before.
+shift by one, so beside every error stands a floor: the original map, shifted on the layer's own
+grid, linearly between its cells, and enlarged then instead of before.
 
 Where it is known which pixels each cell of the layer sees, the enlarged map goes as far as the
 image does. A map that is stretched over the whole image does not, where convolutions have no
@@ -268,7 +268,7 @@ def _relative(wrong: Tensor, maps: Tensor) -> Tensor:
 
 
 def _predictions(cam: Cam) -> Tensor | None:
-    """Predicted classes; None where outputs are no classes."""
+    """Predicted classes; None where outputs are not classes."""
     several = cam.outputs.ndim > 1 and cam.outputs.shape[1] > 1
     return torch.tensor(value(cam.outputs, None)[1]) if several else None
 

@@ -3,8 +3,8 @@
 The weights are randomized, from the output toward the image, stage by stage, and
 each time the map is made again for the same class and layer. A map that stays as it was shows the
 image, not the network. Random weights have the scale of the ones that they
-replace; weights with one axis, those of norms and biases, are shuffled. What is no parameter stays,
-the running means and variances of a batch norm among it.
+replace; weights with one axis, those of norms and biases, are shuffled. What is not a parameter
+stays, the running means and variances of a batch norm among it.
 
 Random weights turn the sign of a map as often as not, so a map that comes out as its own negative
 has not changed: what counts is the amount of each rank correlation, of every image and draw,
@@ -105,8 +105,8 @@ def randomize(
     order = _from_the_top(model, x)
     if not order:
         raise ModelError(
-            "Randomization needs weights; "
-            f"{type(model).__name__} has none. Explain a network that learned."
+            "Randomization needs weights; {type(model).__name__} has none. Explain a trained "
+            "network."
         )
     stages = _stages(len(order))
     wanted = target if callable(target) or cam.targets[0] is None else _known(cam)
@@ -188,7 +188,7 @@ def mean_of(values: np.ndarray, axis: int) -> np.ndarray:
 
 
 def numbers(values: np.ndarray) -> list[float | None]:
-    """As a list with None for what is no number."""
+    """As a list with None for what is not a number."""
     return [None if np.isnan(v) else float(v) for v in values]
 
 

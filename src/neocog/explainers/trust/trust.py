@@ -98,7 +98,7 @@ class Trust(Jsonable):
         """Passed where the interval of the effect lies above zero, failed where there is none."""
         gain, low, _ = effect
         if isnan(gain):
-            return Check(name=name, passed=None, text="the map is one value everywhere")
+            return Check(name=name, passed=None, text="the map is constant")
         value = float(self.deletion.areas(name).mean())
         noise = float(self.deletion.areas(f"random_{name}").mean())
         passed = True if low > 0 else False if gain <= 0 else None
@@ -112,15 +112,17 @@ class Trust(Jsonable):
     def _randomization(self) -> Check:
         name, changed = "model parameter randomization", self.randomized.changed
         if isnan(changed):
-            return Check(name=name, passed=None, text="a map is one value everywhere")
-        text = f"rank correlation {_two(changed)} with all layers random (passed below {FORGETS})"
+            return Check(name=name, passed=None, text="a map is constant")
+        text = (
+            f"rank correlation {_two(changed)} with all layers randomized (passed below {FORGETS})"
+        )
         passed = changed < FORGETS
         return Check(name=name, passed=passed, value=changed, baseline=FORGETS, text=text)
 
     def _equivariance(self) -> Check:
         name, follows = "shift equivariance", self.motion.follows
         if isnan(follows):
-            return Check(name=name, passed=None, text="the map is one value everywhere")
+            return Check(name=name, passed=None, text="the map is constant")
         text = f"follows {follows:.0%} of the shifts (passed from {FOLLOWS:.0%})"
         return Check(
             name=name,
@@ -133,19 +135,16 @@ class Trust(Jsonable):
     def _hangs(self) -> str:
         d = self.deletion
         if not d.ordered.any():
-            return (
-                "Deletion and insertion: undecided, the map is one value everywhere and marks "
-                "no pixels."
-            )
+            return "Deletion and insertion: undecided, the map is constant and marks no pixels."
         fall, rise = d.areas("deletion").mean(), d.areas("insertion").mean()
         low, high = d.areas("random_deletion").mean(), d.areas("random_insertion").mean()
         fell = _beats(d.better_deletion, d.chance_deletion)
         rose = _beats(d.better_insertion, d.chance_insertion)
         return (
-            "Does the prediction depend on the marked pixels? Deleting them, the strongest first, "
-            f"leaves an area of {_two(fall)} below the curve, maps of noise {_two(low)} (less is "
-            f"better); {fell}. Inserting them gives {_two(rise)} against "
-            f"{_two(high)} (more is better); {rose}."
+            "Does the prediction depend on the marked pixels? Deleting them, highest values first, "
+            f"leaves an area of {_two(fall)} under the curve, noise maps {_two(low)} (smaller is "
+            f"better); {fell}. Inserting them gives {_two(rise)} against {_two(high)} (larger is "
+            f"better); {rose}."
         )
 
     def _learned(self) -> str:
@@ -154,18 +153,18 @@ class Trust(Jsonable):
         if isnan(last):
             return (
                 "Model parameter randomization: undecided, the map, or what it becomes with random "
-                "weights, is one value everywhere."
+                "weights, is constant."
             )
         text = (
-            f"Does the map need what was learned? With the last layer random ({r.layers[0]}) its "
-            f"rank correlation with the trained network's map is {_two(first)}, whatever its sign; "
-            f"with all {r.counts[-1]} layers random {_two(last)} (0 is a map that has changed "
-            "altogether)."
+            "Does the map depend on the learned weights? With the last layer randomized "
+            f"({r.layers[0]}) its rank correlation with the trained network's map is "
+            f"{_two(first)}, whatever its sign; with all {r.counts[-1]} layers random {_two(last)} "
+            "(0 is 0: a completely different map)."
         )
         if self.class_free and first > FORGETS:
-            text += " It looks at no class, so the last layer cannot change it."
+            text += " It is class-agnostic, so the last layer cannot change it."
         elif last >= FORGETS:
-            text += " It stays what it was: the map shows the image, not the network."
+            text += " It hardly changes: the map shows the image, not the network."
         elif first > FORGETS:
             text += (
                 " It hardly needs the last layer, which separates the classes: it shows where "
@@ -176,17 +175,19 @@ class Trust(Jsonable):
     def _moves(self) -> str:
         m = self.motion
         if isnan(m.follows):
-            return "Shift equivariance: undecided, the map is one value everywhere."
+            return "Shift equivariance: undecided, the map is constant."
         cell = max(m.stride)
         text = (
             "Does the map move with the image? Of the circular shifts beyond half a cell of "
-            f"its layer (a cell is {cell:.3g} pixels), up to {m.distances[-1]} pixels, it followed "
-            f"{m.follows:.0%} to within half a cell. It differs from the moved map by "
-            f"{_two(m.error.mean())} of how that map varies; the layer's grid alone costs "
+            f"its layer (a cell is {cell:.3g} pixels), up to {m.distances[-1]} pixels, the map "
+            f"followed {m.follows:.0%} to within half a cell. It differs from the moved map by "
+            f"{_two(m.error.mean())} of that map's variation; the layer's grid alone accounts for "
             f"{_two(m.floor.mean())}."
         )
         if m.predictions_kept < 1:
-            text += f" The prediction itself stayed in {m.predictions_kept:.0%} of the shifts."
+            text += (
+                f" The prediction itself was unchanged in {m.predictions_kept:.0%} of the shifts."
+            )
         return text.replace("%", " %")
 
     def _turns(self) -> str:
@@ -195,7 +196,7 @@ class Trust(Jsonable):
         assert m.turn_rank is not None
         assert m.turn_predictions_kept is not None
         return (
-            f"Under quarter turns, for which few networks are made, the map differs by "
+            f"Under quarter turns, to which few networks are equivariant, the map differs by "
             f"{_two(m.turn_error)} (rank correlation {_two(m.turn_rank)}); the prediction stayed "
             f"in {m.turn_predictions_kept:.0%}".replace("%", " %")
             + " of them."

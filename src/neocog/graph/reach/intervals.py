@@ -326,7 +326,7 @@ def _common(
         return real[0]
     if lo.shape[dim] == 1 and any(s.advance == 0 for s in real):
         return STILL  # one of them sees all that the others see
-    # Different periods of one rate, as 2 elements a sample and 4 elements 2 samples: both hold
+    # Different periods of one rate, as 2 elements per sample and 4 elements 2 samples: both hold
     # after as many elements as the least common multiple.
     rates = {Fraction(s.advance, s.period) for s in real}
     if len(rates) == 1:

@@ -20,7 +20,7 @@ __all__ = ["Field", "Tracer", "carriers"]
 
 @dataclass(frozen=True, kw_only=True)
 class Field(Jsonable):
-    """What the elements of one tensor see, a number an axis of space.
+    """What the elements of one tensor see, a number per axis of space.
 
     Args:
         name: of the submodule that made it.
@@ -146,7 +146,7 @@ class Tracer(TensorFollower):
 def carriers(r: Reach, axes: int) -> tuple[int, ...]:
     """Axes of a tensor along which its fields move, for an input of so many axes of space.
 
-    In a map, (B, C, …), what differs between channels is no movement.
+    In a map, (B, C, …), what differs between channels does not move.
     """
     moving = r.moving
     in_space = tuple(d for d in moving if d > 1) if len(r.shape) == axes + 2 else ()

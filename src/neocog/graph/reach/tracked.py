@@ -26,7 +26,7 @@ class Unknown:
 UNKNOWN = Unknown()
 
 Known = tuple[Reach, ...] | Unknown | None
-"""A reach an axis of the input; not understood; or None: the input has no influence."""
+"""A reach per axis of the input; not understood; or None: the input has no influence."""
 
 
 def whole_or_unknown(reaches: Sequence[Reach | None]) -> Known:

@@ -30,7 +30,7 @@ def fast_blur(
 
     Args:
         x: map, of one or two axes of space.
-        kernels: one an axis.
+        kernels: one per axis.
         steps: stride of each axis.
         padding: padding mode.
         plain: `layers.blur.blur` itself.

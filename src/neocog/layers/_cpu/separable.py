@@ -147,7 +147,7 @@ def filtered(x: Tensor, axes: Sequence[SeparableAxis]) -> Tensor:
         axes: one or two, of which none has a window missing (`Axis.left`).
 
     Returns:
-        (B, C, *smaller), of ceil(size / s) samples an axis, in the layout of the map.
+        (B, C, *smaller), of ceil(size / s) samples per axis, in the layout of the map.
 
     Example:
         >>> x = torch.tensor([[[0.0, 0.0, 4.0, 0.0, 0.0, 0.0]]])

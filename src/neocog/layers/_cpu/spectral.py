@@ -69,7 +69,7 @@ class _Basis:
     single: int
     pairs: int
     frequencies: Tensor
-    """(single + pairs, 2): cycles a sample on each axis."""
+    """(single + pairs, 2): cycles per sample on each axis."""
     forward: Tensor
     """(N, N): map to coefficients."""
     inverse: Tensor

@@ -1,1 +1,1 @@
-"""Self-supervised methods: one file a method, a table of them, and what they share."""
+"""Self-supervised methods: one file per method, a table of them, and what they share."""

@@ -93,7 +93,7 @@ def build_method(name: str, encoder: Encoder, *, channels: int) -> PretextMethod
     """
     if name not in METHODS:
         raise UsageError(
-            f"`{printable(name[:60])}` is no self-supervised method. "
+            f"`{printable(name[:60])}` is not a self-supervised method. "
             f"{did_you_mean(name[:60], METHODS)}"
         )
     if name == "masked" and not encoder.stage:

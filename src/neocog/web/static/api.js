@@ -14,7 +14,7 @@ async function ask(path, options = {}) {
     response = await fetch(path, { cache: "no-store", ...options });
   } catch {
     if (options.signal?.aborted) throw new Refused("superseded", 409);
-    throw new Refused("The explorer does not respond; its program may have been stopped.", 0);
+    throw new Refused("The explorer does not respond; it may have been stopped.", 0);
   }
   if (response.ok) return response;
   let message = `The explorer returned status ${response.status}.`;

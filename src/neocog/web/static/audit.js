@@ -6,7 +6,7 @@ import { section } from "./exhibits.js";
 import { shown, state } from "./state.js";
 
 const FEW = 100;
-const NONE = { none: "This model has not been audited yet.", other: "The audit in its run folder is of other weights than these." };
+const NONE = { none: "This model has not been audited yet.", other: "The audit in the run folder is of other weights." };
 const WHAT = "How predictions change when images are shifted, rotated or rescaled, and which layers cause it.";
 let made = null;
 

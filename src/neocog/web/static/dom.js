@@ -37,7 +37,7 @@ let told = 0;
 /** A message that fades: what went wrong, or what was done. */
 export function toast(message, kind = "note") {
   const box = byId("toast");
-  // Shown anew each time, so that it lies over a dialog that was opened meanwhile.
+  // Shown again each time, so that it lies over a dialog that was opened meanwhile.
   if (box.matches(":popover-open")) box.hidePopover();
   box.showPopover();
   // The text comes when the box is there, or nobody reads it out.

@@ -26,11 +26,11 @@ export function section(one) {
   return el("section", { class: "exhibits" }, el("h3", { text: one.title }), text, parts);
 }
 
-/** One exhibit that is no scalar. */
+/** One exhibit other than a scalar. */
 export function figure(exhibit) {
   const draw = { curve, bars, map, gallery, table, checks }[exhibit.kind];
   return el("figure", { class: `exhibit ${exhibit.kind === "bars" ? "barchart" : exhibit.kind}` }, el("figcaption", {}, el("h4", { text: exhibit.title })),
-    draw ? draw(exhibit) : el("p", { class: "soft", text: "This kind of exhibit is not known here." }),
+    draw ? draw(exhibit) : el("p", { class: "soft", text: "This kind of exhibit cannot be drawn here." }),
     exhibit.note ? el("p", { class: "note", text: exhibit.note }) : null);
 }
 
@@ -86,7 +86,7 @@ function curve({ x, lines, x_label: xLabel, y_label: yLabel, log_y: log, title }
   const scale = yLabel === "%" ? 100 : 1;
   const usable = (v) => v !== null && Number.isFinite(v) && (!log || v > 0);
   const values = Object.values(lines).flat().filter(usable).map((v) => v * scale);
-  if (!values.length) return el("p", { class: "soft", text: "There are no values." });
+  if (!values.length) return el("p", { class: "soft", text: "No values." });
   const y = (v) => (log ? Math.log10(v) : v);
   let [lo, hi] = [Math.min(...values.map(y)), Math.max(...values.map(y))];
   if (hi === lo) [lo, hi] = [lo - 1, hi + 1];
@@ -142,7 +142,7 @@ function bars({ names, series, intervals, x_label: xLabel, unit, high, title }) 
     return el("span", { class: `bar l${k % 8}` }, rod, whisker, text);
   };
   const keys = Object.keys(series);
-  if (!names.length) return el("p", { class: "soft", text: "There are no values." });
+  if (!names.length) return el("p", { class: "soft", text: "No values." });
   return el("div", { role: "group", "aria-label": title }, keys.length > 1 ? el("ul", { class: "key" }, keys.map((name, k) => el("li", { class: `l${k % 8}` }, el("i"), el("span", { text: name })))) : null,
     names.map((name, row) => el("div", { class: "barrow" }, el("span", { class: "name", title: name, text: name }), el("span", { class: "lane" }, keys.map((s, k) => bar(s, k, row))))),
     xLabel ? el("p", { class: "soft axis", text: xLabel }) : null);

@@ -126,7 +126,7 @@ const widthOf = (graph) => (item) => {
   return formOf(node) === "numbers" && node.kind !== "output" ? SIZES.narrow : SIZES.card;
 };
 
-/** Lay the cards of a view out anew: after a group was folded or unfolded. */
+/** Lay the cards of a view out again: after a group was folded or unfolded. */
 function lay(view, focus = null) {
   const { graph, box } = view;
   const found = visible(graph, graph.open);

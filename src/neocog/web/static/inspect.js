@@ -13,7 +13,7 @@ import { countsOf, explain, operation } from "./words.js";
 const PAGE = 32;
 /** CSS pixels of a tile: the fewer there are, the larger. */
 const thumbOf = (node) => (node.shape[0] <= 8 ? 128 : node.shape[0] <= 16 ? 100 : 72);
-/** An operation that a larger module performs itself is no layer of its own. */
+/** An operation that a larger module performs itself is not a layer of its own. */
 const isFree = (node) => !node.name || node.name === node.group;
 const VIEWS = {
   maps: { label: "Feature maps", has: (node) => node.kind !== "input" },

@@ -54,7 +54,7 @@ export function strongest(node, map) {
   };
 }
 
-/** Rows and columns of a node's output; a series has one row, a vector is one number a channel. */
+/** Rows and columns of a node's output; a series has one row, a vector is one number per channel. */
 export function sides(node) {
   if (node.shape.length === 3) return [node.shape[1], node.shape[2]];
   return [1, node.shape.length === 2 ? node.shape[1] : 1];
@@ -78,7 +78,7 @@ export function drawMap(ctx, map, x, y, width, height) {
   place(ctx, buffer, x, y, width, height);
 }
 
-/** An image of one or three planes; a series as one line a channel. */
+/** An image of one or three planes; a series as one line per channel. */
 export function drawInput(ctx, image, x, y, width, height) {
   if (image.shape.length === 2) {
     const [channels, count] = image.shape;

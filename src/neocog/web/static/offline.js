@@ -4,7 +4,7 @@ import { Refused, decode } from "./frame.js";
 
 export { Refused };
 
-const NOT_HERE = "This saved page does not hold that. Run neocog explore for all of it.";
+const NOT_HERE = "This saved page does not contain that. Run neocog explore for everything.";
 
 const file = (async () => {
   const text = atob(document.getElementById("neocog-data").textContent);
@@ -72,7 +72,7 @@ function enlarged(image, size) {
 export async function unit(body) {
   const held = await file;
   const found = unitsOf(held).get(motionOf(held, body.motion))?.get(place(body));
-  if (!found) throw new Refused("This saved page does not hold the arithmetic of this layer for this transform. Reset the transform, or run neocog explore.", 404);
+  if (!found) throw new Refused("This saved page does not contain the arithmetic of this layer for this transform. Reset the transform, or run neocog explore.", 404);
   return { ...found, inputs: found.inputs.map((one) => (Number.isInteger(one.kernel) ? multiplied(one, held.kernels_of_units[one.kernel]) : one)) };
 }
 

@@ -25,7 +25,7 @@ export async function share() {
     link.click();
     link.remove();
     setTimeout(() => URL.revokeObjectURL(address), 10000);
-    toast(`The page is in your downloads, as one file (${(blob.size / 2 ** 20).toFixed(1)} MB) that works without the program.`);
+    toast(`The page is in your downloads, as one file (${(blob.size / 2 ** 20).toFixed(1)} MB) that works without neocog.`);
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     toast(error.message, "fault");

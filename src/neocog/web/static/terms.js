@@ -1,4 +1,4 @@
-// The arithmetic of everything that is no window: linear layers, sums, normalization, activations, softmax.
+// The arithmetic of everything other than windows: linear layers, sums, normalization, activations, softmax.
 
 import { inks, signed } from "./colors.js";
 import { el, sized } from "./dom.js";

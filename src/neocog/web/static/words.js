@@ -18,15 +18,15 @@ const ARITHMETIC = {
   add: "The inputs are added element by element; this is how a residual connection joins its branch.",
   product: "The inputs are multiplied element by element.",
   softmax: "Softmax makes probabilities of logits: the exponential of each, divided by their sum.",
-  move: "The value is passed on, unchanged, from the place that is framed.",
-  scale: "The value is changed by itself, independently of its neighbors.",
+  move: "The value is copied, unchanged, from the framed position.",
+  scale: "The value is transformed independently of its neighbors.",
   sum: "The values of the window are added.",
 };
 
 const VIEWS = {
-  maps: "The activations of this layer for the image, one tile a channel, each on its own scale. Select a tile to see how one of its values is computed.",
-  lines: "The activations of this layer for the series, one tile a channel. Select a tile to see how one of its values is computed.",
-  numbers: "The values of this layer, one square a unit. Select a square to see how it is computed.",
+  maps: "The activations of this layer for the image, one tile per channel, each on its own scale. Select a tile to see how one of its values is computed.",
+  lines: "The activations of this layer for the series, one tile per channel. Select a tile to see how one of its values is computed.",
+  numbers: "The values of this layer, one square per unit. Select a square to see how it is computed.",
   top: "The patches of the data with the highest activation of this channel, and an input made for it by gradient ascent (activation maximization).",
   kernels: "The learned weights. An orange weight raises the output where its input is positive, a blue one lowers it. Select a kernel to see it at work.",
   input: "This is the input of the network. Select another card to see what the network computes from it.",
@@ -40,7 +40,7 @@ export const operation = (node) => OPERATIONS[node.kind] ?? node.kind;
 export const explain = (view) => VIEWS[view];
 
 /** The sentence that explains the arithmetic of a kind. */
-export const explainArithmetic = (kind) => ARITHMETIC[kind] ?? "PyTorch computed this value; how is not taken apart for this operation.";
+export const explainArithmetic = (kind) => ARITHMETIC[kind] ?? "PyTorch computed this value; the arithmetic of this operation is not shown.";
 
 /** Parameters and MACs of a node in one line. */
 export function countsOf(node) {

@@ -253,5 +253,5 @@ def _declared(r: Reach, geometry: Geometry, x: Tensor, out: Tensor) -> Reach:
 
 
 def _lcm(steps: set[Fraction]) -> int:
-    """The least whole number that is a whole number of each; 1 is among them."""
+    """The least integer that is an integer of each; 1 is among them."""
     return math.lcm(*(s.numerator for s in steps))

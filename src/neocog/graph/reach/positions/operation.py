@@ -138,7 +138,7 @@ def placed(r: Reach, axes: int) -> tuple[int, ...]:
         return ()
     moving = r.moving
     if len(r.shape) == axes + 2 and any(d > 1 for d in moving):
-        moving = tuple(d for d in moving if d != 1)  # what differs between channels is no movement
+        moving = tuple(d for d in moving if d != 1)  # what differs between channels does not move
     if bool(seen.all()):
         return moving
     return tuple(d for d in moving if r.lo.shape[d] == 1 or width(r, d))

@@ -97,7 +97,7 @@ def reduction(w: PositionedOperation) -> PositionsAfter:
             shape, steps = tuple(r.shape[d] for d in kept), tuple(r.steps[d] for d in kept)
             r = Reach(lo, hi, shape, steps)
         after.append(spread(r, w.shape))
-    # which position it was is no value
+    # which position it was is not a value
     which = w.op.name in _INDICES or (len(w.outs) > 1 and w.op.name in _WITH_INDICES)
     hit = any(set(placed(r, w.axes)) & set(along) for r in slots[: 2 * w.axes])
     outs: list[ElementPositions | None] = [tuple(after)] * len(w.outs)
@@ -213,7 +213,7 @@ def _product(
 def _spectral_product(
     w: PositionedOperation, k: int, a: Operand, b: Operand, da: int, db: int
 ) -> bool:
-    """Whether a spectrum is multiplied by what is no spectrum, and not summed up."""
+    """Whether a spectrum is multiplied by what is not a spectrum, and not summed up."""
     for (t, s), d in ((a, da), (b, db)):
         if s is not None and bool(s[k].seen.any()):
             return t.is_complex() and d not in placed(s[k], w.axes)
