@@ -71,7 +71,7 @@ def aligned_down(
     if size[0] % 2 or size[1] % 2:
         raise UsageError(
             f"Polyphase downsampling keeps quarter turns on maps of even height and width; got "
-            f"{size[0]}×{size[1]}. Take images of {16 * -(-size[0] // 16)} pixels a side, or "
+            f"{size[0]}×{size[1]}. Take images of {16 * -(-size[0] // 16)} pixels per side, or "
             "downsampling blur."
         )
     prepare = BlurPool(2, padding=mode, keep=True) if downsampling == "polyphase_blur" else None

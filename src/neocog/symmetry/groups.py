@@ -170,7 +170,7 @@ def group_of(name: str) -> Group:
     """The group of a name: c and d with the number of rotations, so2, o2.
 
     Raises:
-        UsageError: it is no name of a group.
+        UsageError: it is not the name of a group.
 
     Example:
         >>> group_of("d8")

@@ -2,7 +2,7 @@
 
 A padded map lives as long as the convolution that reads it. Memory for a few megabytes that is
 taken and freed with each layer is, in an ordinary process, given back to the system each time and
-cleared page by page when it is taken anew; that costs more than the copy itself.
+cleared page by page when it is allocated again; that costs more than the copy itself.
 """
 
 from __future__ import annotations
