@@ -190,7 +190,7 @@ def test_damaged_and_odd_npz_are_refused(tmp_path):
     place = tmp_path / "set.npz"
     for arrays, message in (
         ({"x": np.where(x > 250, np.nan, x), "y": y}, r"`x` of .* has NaN in sample 0"),
-        ({"x": x, "y": np.eye(5)[y]}, "Labels are whole numbers or words"),
+        ({"x": x, "y": np.eye(5)[y]}, "Labels are integers or strings"),
         ({"x": x[:-1], "y": y}, "has 49 images and 50 labels"),
         ({"x": x[:, :, 0], "y": y}, r"Images are \(B, H, W\)"),
         ({"a": x, "b": y}, "holds a, b. Save it under these names"),

@@ -436,7 +436,7 @@ def _classes(
         parts = tuple(Part(x, y.astype(np.int64), r) for x, y, r in raw)
         return Arrays(parts, tuple(names), remarks)
     if names:
-        remarks += (f"The {len(names)} class names given do not fit the labels and are not used.",)
+        remarks += (f"The {len(names)} class names given do not match the labels and are ignored.",)
     _same_channels(raw)
     parts = tuple(Part(x, np.searchsorted(values, y).astype(np.int64), r) for x, y, r in raw)
     return Arrays(parts, tuple(words), remarks)

@@ -39,7 +39,7 @@ def unlabeled(source: str, names: Sequence[str], *, arrays: bool = False) -> str
         )
     layouts = (
         f"A training needs labels, and the {len(names):,} images of `{printable(source)}` are in "
-        "no class folder. Understood are CLASS/image, {train,val,test}/CLASS/image, "
+        "no class folder. Supported layouts are CLASS/image, {train,val,test}/CLASS/image, "
         "CLASS/{train,test}/image, idx and CIFAR binary files, and .npz, .npy and HDF5 with labels."
     )
     counts, first = Counter[str](), dict[str, str]()
