@@ -151,7 +151,7 @@ def _invariant(trained: Model, spec: ModelSpec, symmetry: Symmetry) -> Converted
 
 
 def _built_in(trained: Model) -> ModelConfig | None:
-    """A network of ours as it is, to be built anew; None for any other."""
+    """A network of ours as it is, to be rebuilt; None for any other."""
     card: dict[str, Any] = trained.card.get("network", {})
     if card.get("name", "") not in NETWORKS or (trained.path / "model.pt2").exists():
         return None

@@ -24,8 +24,8 @@ from neocog.graph.receptive_field import (
 )
 from neocog.graph.wording import times
 from neocog.jsonable import jsonable, keys
-from neocog.layers.symmetrized import upright
 from neocog.keywords import known_keywords
+from neocog.layers.symmetrized import upright
 from neocog.models.declared import count as number_of
 from neocog.models.model import AnyModel, Model
 from neocog.models.suggest import suggestion
