@@ -76,8 +76,8 @@ def responses(material: Material) -> Evidence:
     net, samples = material.classifier, material.test.first(200).samples
     layer = [k for k, m in net.named_modules() if isinstance(m, nn.Conv2d)][1]
     result = maximize_activation(
-        net, layer, [0, 1, 2], size=material.size, channels=material.in_channels,
-        climb=AscentConfig(steps=48, seed=material.seed), samples=samples,
+        net, layer, [0, 1, 2], size=material.size, in_channels=material.in_channels,
+        config=AscentConfig(steps=48, seed=material.seed), samples=samples,
     )  # fmt: skip
     patches = top_patches(net, samples, layer, k=5, units=[0, 1, 2])
     assert result.largest is not None
