@@ -78,6 +78,14 @@ def test_a_norm_of_arrows_has_no_mean_and_unit_square() -> None:
     torch.testing.assert_close(norm.to_plain().eval()(x), y)
 
 
+def test_a_norm_of_several_kinds_has_gradients() -> None:
+    field = every_kind("d4")
+    norm, x = FieldNorm2d(field), maps(field).float().requires_grad_()
+    norm(norm(x)).square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in (x, *norm.parameters()))
+    assert bool((norm.running_var != 1).all())
+
+
 def test_fourier_activations_are_the_function_of_the_samples() -> None:
     field = irrep_field(group_of("so2"), {0: 2, 1: 2, 2: 2})
     x = maps(field)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from neocog.symmetry.fields import (
+    SCALAR,
     FeatureField,
     FieldType,
     field_of,
@@ -55,11 +56,15 @@ def maps(field: FieldType, size: int = 8, count: int = 2) -> Tensor:
 
 @torch.no_grad()
 def error(
-    module: Callable[[Tensor], Tensor], x: Tensor, into: FeatureField, out: FeatureField
+    module: Callable[[Tensor], Tensor],
+    x: Tensor,
+    into: FeatureField,
+    out: FeatureField,
+    of: FeatureField = SCALAR,
 ) -> float:
-    """The largest ‖f(T x) - T f(x)‖ / ‖f(x)‖ over the turns of the grid."""
+    """The largest ‖f(T x) - T f(x)‖ / ‖f(x)‖ over the turns of the grid that all fields have."""
     still, worst = module(x), 0.0
-    for turn in turns(into, out):
+    for turn in turns(into, out, of):
         expected = turn(still, field=out) if still.ndim == 4 else turn.mix(still, out)
         far = (module(turn(x, field=into)) - expected).norm() / still.norm()
         worst = max(worst, float(far))

@@ -31,6 +31,11 @@ __all__ = ["command"]
 @click.option("--model", help="Architecture; `neocog models` lists them.  [convnet]")
 @click.option("--downsampling", help="Downsampling operator: stride, blur, polyphase, ….  [stride]")
 @click.option("--padding", help="Padding mode of the convolutions.  [zeros]")
+@click.option(
+    "--symmetry",
+    metavar="c4|c8|c16|d4|d8|so2|o2|none",
+    help="Rotations (c, so2), with mirror images (d, o2), that leave the prediction.  [none]",
+)
 @click.option("--epochs", type=float, help="Passes over the training set.  [20]")
 @click.option("--budget", type=SECONDS, help="Time limit for the whole command: 60s, 5m, 1h.")
 @click.option("--size", type=SIZE, help="Input size, S or H,W pixels.  [chosen from the images]")
@@ -100,6 +105,7 @@ def command(as_json: bool, **given: Any) -> None:
     neocog train digits
     neocog train images/ --init imagenet --freeze all
     neocog train images/ --model resnet18 --epochs 30 --augment shift=4,flip=true
+    neocog train cells/ --symmetry c8
     neocog train images/ --budget 5m --seeds 3
     neocog train --resume runs/images
     """
@@ -205,6 +211,7 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
     direct = {
         "model.downsampling": given["downsampling"],
         "model.padding": given["padding"],
+        "model.symmetry": given["symmetry"],
         "model.init": given["start"],
         "transfer.freeze": given["freeze"],
         "train.batch_size": given["batch_size"],

@@ -8,15 +8,21 @@ ceil(n / S) samples so.
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
 
 from neocog.errors import UsageError, did_you_mean
 from neocog.layers.blocks import border
 from neocog.layers.blur import BlurPool
-from neocog.layers.polyphase import PolyphaseDown
+from neocog.layers.polyphase import ChoosePhase, PolyphaseDown, TakePhase
 from neocog.symmetry.fields import FieldType, declared
 
-__all__ = ["ALIGNED", "aligned_down", "aligned_pool", "aligned_window"]
+__all__ = [
+    "ALIGNED",
+    "AlignedPair",
+    "aligned_down",
+    "aligned_pool",
+    "aligned_window",
+]
 
 ALIGNED = ("stride", "blur", "polyphase", "polyphase_blur")
 """Kinds of downsampling that can keep quarter turns."""
@@ -64,18 +70,67 @@ def aligned_down(
             f"`{downsampling}` is no downsampling that keeps quarter turns. "
             f"{did_you_mean(downsampling, ALIGNED)}"
         )
+    _check_size(downsampling, size)
     mode = "reflect" if padding == "zeros" else padding
     if downsampling == "blur":
-        _check_sides_alike(size)
         return declared(BlurPool(2, taps=4 + size[0] % 2, padding=mode), field)
-    if size[0] % 2 or size[1] % 2:
+    prepare = BlurPool(2, padding=mode, keep=True) if downsampling == "polyphase_blur" else None
+    layer = PolyphaseDown(2, prepare=prepare)
+    for part in layer.modules():
+        declared(part, field)
+    return layer
+
+
+def _check_size(downsampling: str, size: tuple[int, int]) -> None:
+    """Refuse a size that a kind of downsampling cannot halve from all sides alike."""
+    if downsampling == "blur":
+        _check_sides_alike(size)
+    elif size[0] % 2 or size[1] % 2:
         raise UsageError(
             f"Polyphase downsampling keeps quarter turns on maps of even height and width; got "
             f"{size[0]}×{size[1]}. Take images of {16 * -(-size[0] // 16)} pixels per side, or "
             "downsampling blur."
         )
-    prepare = BlurPool(2, padding=mode, keep=True) if downsampling == "polyphase_blur" else None
-    return declared(PolyphaseDown(2, prepare=prepare), field)
+
+
+class AlignedPair(nn.Module):
+    """The same samples of both branches of a residual block, each with the fields that it has.
+
+    Args:
+        downsampling: one of `ALIGNED`, but "stride".
+        fields: of the main branch, which decides where there is a choice, and of the shortcut.
+        size: (H, W) of both maps.
+        padding: padding mode.
+    """
+
+    def __init__(
+        self,
+        downsampling: str,
+        fields: tuple[FieldType, FieldType],
+        *,
+        size: tuple[int, int],
+        padding: str,
+    ) -> None:
+        super().__init__()
+        main, short = (aligned_down(downsampling, f, size=size, padding=padding) for f in fields)
+        self.chooses = isinstance(main, PolyphaseDown)
+        if isinstance(main, PolyphaseDown) and isinstance(short, PolyphaseDown):
+            self.choose = ChoosePhase(2)
+            self.prepare = nn.ModuleList(
+                declared(m.prepare or nn.Identity(), f)
+                for m, f in zip((main, short), fields, strict=True)
+            )
+            self.take = nn.ModuleList(declared(TakePhase(2), f) for f in fields)
+        else:
+            self.both = nn.ModuleList((main, short))
+
+    def forward(self, main: Tensor, short: Tensor) -> tuple[Tensor, Tensor]:
+        """Every second sample of both."""
+        if not self.chooses:
+            return self.both[0](main), self.both[1](short)
+        phase = self.choose(main)
+        main, short = self.prepare[0](main), self.prepare[1](short)
+        return self.take[0](main, phase), self.take[1](short, phase)
 
 
 def aligned_pool(

@@ -205,9 +205,13 @@ class FieldNorm2d(nn.modules.batchnorm._BatchNorm):
                 here = slice(scalar, scalar + p.count)
                 mean, bias = self.running_mean[here], self.bias[here]  # type: ignore[index]
                 scalar += p.count
-                done = F.batch_norm(
-                    fields, mean, var, weight, bias, self.training, factor, self.eps
-                )
+                # A gradient holds its statistics, which later parts would change with the buffer.
+                apart = self.training and len(self.field.kinds) > 1
+                own = (mean.clone(), var.clone()) if apart else (mean, var)
+                done = F.batch_norm(fields, *own, weight, bias, self.training, factor, self.eps)
+                if apart:
+                    mean.copy_(own[0])
+                    var.copy_(own[1])
             else:
                 done = self._scaled(fields, var, weight, factor)
             parts.append(done.reshape(len(x), -1, *x.shape[2:]))

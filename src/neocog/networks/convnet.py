@@ -28,7 +28,9 @@ from torch import Tensor, nn
 from neocog.errors import UsageError
 from neocog.layers.blocks import conv_norm_activation, he_normal, keeps, output_hw
 from neocog.layers.downsample import pool as pool_of
+from neocog.layers.fieldwise import InvariantPool
 from neocog.layers.strided import strided
+from neocog.networks.steerable import Equal, SteerableLayers, Symmetry
 from neocog.types import Stage
 
 __all__ = ["ConvNet", "convnet"]
@@ -82,6 +84,8 @@ def convnet(
     stem: Literal["half", "full"] = "half",
     pool: Literal["max", "average", "conv"] = "max",
     dropout: float = 0.0,
+    symmetry: Symmetry = "none",
+    equal: Equal = "width",
 ) -> ConvNet:
     """The default network.
 
@@ -99,9 +103,13 @@ def convnet(
         stem: "half" is 5×5 at stride 2, "full" is 3×3 at stride 1; to the first width.
         pool: "max", "average", or "conv" for a learned one at the same stride.
         dropout: rate, of the features.
+        symmetry: rotations and mirror images that leave the prediction; see `networks.steerable`.
+            The pool is max or average, downsampling one of `layers.aligned.ALIGNED`.
+        equal: "width" has the channels of the plain network, "parameters" its parameters.
 
     Raises:
-        UsageError: widths and depths are not as many, or none, or out of range.
+        UsageError: widths and depths are not as many, or none, or out of range; or the symmetry
+            cannot be kept at this size.
 
     Example:
         >>> net = convnet(num_classes=10, in_channels=1, size=(28, 28))
@@ -114,6 +122,23 @@ def convnet(
             f"got widths {list(widths)} and depths {list(depths)}."
         )
     kernel, stride = (5, 2) if stem == "half" else (3, 1)
+    if symmetry != "none":
+        make = SteerableLayers(
+            symmetry,
+            equal,
+            in_channels=in_channels,
+            size=size,
+            downsampling=downsampling,
+            padding=padding,
+        )
+        return _steerable(
+            make,
+            (kernel, stride),
+            list(zip(widths, depths, strict=True)),
+            pool,
+            num_classes,
+            dropout,
+        )
     how = strided(downsampling, widths[0], kernel_size=kernel, stride=stride, padding=padding)
     first = conv_norm_activation(
         in_channels, widths[0], kernel_size=kernel, stride=how.stride, padding=padding, pad=how.pad
@@ -134,4 +159,31 @@ def convnet(
             module.append(conv_norm_activation(inputs, width, kernel_size=3, padding=padding))
             inputs = width
         stages.append((Stage(name=f"stage{i + 1}", channels=inputs, stride=reach), module))
+    return ConvNet(first, stages, num_classes=num_classes, dropout=dropout)
+
+
+def _steerable(
+    make: SteerableLayers,
+    stem: tuple[int, int],
+    plan: Sequence[tuple[int, int]],
+    pool: str,
+    num_classes: int,
+    dropout: float,
+) -> ConvNet:
+    """The same layout with fields; the last stage ends with one invariant number a field."""
+    field = make.field(plan[0][0])
+    first = make.block(make.input, field, kernel_size=stem[0], stride=stem[1])
+    stages: list[tuple[Stage, nn.Module]] = []
+    for i, (width, depth) in enumerate(plan):
+        module = nn.Sequential()
+        if i and make.keeps(2):
+            module.append(make.pool(pool, field))
+        for _ in range(depth if i else depth - 1):
+            module.append(make.block(field, make.field(width), kernel_size=3))
+            field = make.field(width)
+        channels = field.channels
+        if i == len(plan) - 1:
+            module.append(InvariantPool(field))
+            channels = field.count
+        stages.append((Stage(name=f"stage{i + 1}", channels=channels, stride=make.stride), module))
     return ConvNet(first, stages, num_classes=num_classes, dropout=dropout)

@@ -11,11 +11,14 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from neocog.errors import UsageError
 from neocog.layers.blocks import conv, he_normal
 from neocog.layers.downsample import pool as pool_of
+from neocog.layers.fieldwise import InvariantPool
+from neocog.networks.steerable import Equal, SteerableLayers, Symmetry
 from neocog.types import Stage
 
-__all__ = ["LeNet5Modern", "lenet5_modern"]
+__all__ = ["LeNet5Modern", "SteerableLeNet5", "lenet5_modern"]
 
 
 class LeNet5Modern(nn.Module):
@@ -72,6 +75,61 @@ class LeNet5Modern(nn.Module):
         return logits
 
 
+class SteerableLeNet5(nn.Module):
+    """The same layout with fields: the first linear layer is a convolution over the whole map.
+
+    What it gives is invariant, one number a field, and the other two linear layers follow.
+
+    Args:
+        make: of the layers, for the images.
+        num_classes: outputs.
+        pool: "max" or "average".
+        mean: the linear layers see the mean over the last map.
+        dropout: rate, of the units before f6.
+
+    Raises:
+        UsageError: the last map is not square, and the head is to see it whole.
+    """
+
+    def __init__(
+        self, make: SteerableLayers, *, num_classes: int, pool: str, mean: bool, dropout: float
+    ) -> None:
+        super().__init__()
+        six, sixteen, wide = (make.field(n) for n in (6, 16, 120))
+        self.mean = mean
+        self.c1 = make.conv(make.input, six, kernel_size=5, bias=True)
+        self.a1 = make.activation(six)
+        self.s2 = make.pool(pool, six)
+        stages = [Stage(name="s2", channels=six.channels, stride=2)]
+        self.c3 = make.conv(six, sixteen, kernel_size=5, pad=None if mean else 0, bias=True)
+        self.a3 = make.activation(sixteen)
+        self.s4 = make.pool(pool, sixteen)
+        stages.append(Stage(name="s4", channels=sixteen.channels, stride=4))
+        rows, columns = make.size
+        if not mean and rows != columns:
+            raise UsageError(
+                f"A head that sees the whole map keeps quarter turns of a square one; this map has "
+                f"{rows}×{columns} samples. Take head=mean, or square images."
+            )
+        self.drop = nn.Dropout(dropout)
+        self.c5: nn.Module = make.conv(
+            sixteen, wide, kernel_size=1 if mean else rows, pad=0, bias=True
+        )
+        self.a5, self.invariant = make.activation(wide), InvariantPool(wide)
+        self.f6 = nn.Linear(wide.count, 84)
+        self.act = nn.ReLU()
+        self.out = nn.Linear(84, num_classes)
+        self.stages = tuple(stages)
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
+        """Normalized pixels to logits."""
+        x = self.s2(self.a1(self.c1(x)))
+        x = self.s4(self.a3(self.c3(x)))
+        x = self.invariant(self.a5(self.c5(x))).mean((2, 3))
+        logits: Tensor = self.out(self.act(self.f6(self.drop(x))))
+        return logits
+
+
 def lenet5_modern(
     *,
     num_classes: int,
@@ -82,7 +140,9 @@ def lenet5_modern(
     pool: Literal["max", "average", "conv"] = "max",
     head: Literal["published", "mean"] = "published",
     dropout: float = 0.0,
-) -> LeNet5Modern:
+    symmetry: Symmetry = "none",
+    equal: Equal = "width",
+) -> LeNet5Modern | SteerableLeNet5:
     """LeNet-5 in its modern form.
 
     The first convolution keeps the size (pad 2: a 28×28 digit stands in the 32×32 of the paper);
@@ -98,12 +158,29 @@ def lenet5_modern(
         head: "published" sees the whole last map; "mean" sees the mean over it, and the second
             convolution keeps the size as the first one does.
         dropout: rate, of the units before c5 and f6.
+        symmetry: rotations and mirror images that leave the prediction; see `networks.steerable`.
+        equal: "width" has the channels of the plain network, "parameters" its parameters.
+
+    Raises:
+        UsageError: the symmetry cannot be kept at this size.
 
     Example:
         >>> net = lenet5_modern(num_classes=10, in_channels=1, size=(28, 28))
         >>> sum(p.numel() for p in net.parameters())
         61706
     """
+    if symmetry != "none":
+        make = SteerableLayers(
+            symmetry,
+            equal,
+            in_channels=in_channels,
+            size=size,
+            downsampling=downsampling,
+            padding=padding,
+        )
+        return SteerableLeNet5(
+            make, num_classes=num_classes, pool=pool, mean=head == "mean", dropout=dropout
+        )
     return LeNet5Modern(
         num_classes=num_classes,
         in_channels=in_channels,

@@ -19,6 +19,7 @@ from neocog.layers.downsample import max_pool
 from neocog.layers.residual import BasicBlock, Bottleneck
 from neocog.layers.strided import strided
 from neocog.networks.shared_options import check_reflection, is_small
+from neocog.networks.steerable import Equal, SteerableLayers, SteerableResNet, Symmetry
 from neocog.types import Stage
 
 __all__ = ["DEPTHS", "ResNet", "resnet"]
@@ -115,7 +116,9 @@ def resnet(
     padding: str = "zeros",
     depth: int = 18,
     stem: Literal["auto", "published", "small"] = "auto",
-) -> ResNet:
+    symmetry: Symmetry = "none",
+    equal: Equal = "width",
+) -> ResNet | SteerableResNet:
     """A residual network of the ImageNet form.
 
     Args:
@@ -127,9 +130,12 @@ def resnet(
         depth: one of `DEPTHS`.
         stem: "published" is 7×7 at stride 2 and a pool, which leaves a quarter of the size;
             "small" is 3×3 at stride 1; "auto" takes "small" for a side below 96 pixels.
+        symmetry: rotations and mirror images that leave the prediction; see `networks.steerable`.
+        equal: "width" has the channels of the plain network, "parameters" its parameters.
 
     Raises:
-        UsageError: no such depth, or reflection padding of a feature map of one pixel.
+        UsageError: no such depth, or reflection padding of a feature map of one pixel; or the
+            symmetry cannot be kept at this size.
 
     Example:
         >>> net = resnet(num_classes=10, in_channels=3, size=(32, 32))
@@ -142,6 +148,24 @@ def resnet(
     blocks, bottleneck = DEPTHS[depth]
     small = is_small(stem, size)
     check_reflection(padding, size, 3 if small else 5)
+    if symmetry != "none":
+        make = SteerableLayers(
+            symmetry,
+            equal,
+            in_channels=in_channels,
+            size=size,
+            downsampling=downsampling,
+            padding=padding,
+        )
+        return SteerableResNet(
+            make,
+            num_classes=num_classes,
+            stem=(64, 3, 1) if small else (64, 7, 2),
+            pool=not small,
+            widths=[64 * 2**i for i in range(4)],
+            blocks=blocks,
+            bottleneck=bottleneck,
+        )
     return ResNet(
         num_classes=num_classes,
         in_channels=in_channels,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from neocog.errors import UsageError
 from neocog.layers.blocks import conv, he_normal
 from neocog.layers.residual import BasicBlock, Shortcut
+from neocog.networks.steerable import Equal, SteerableLayers, SteerableResNet, Symmetry
 from neocog.types import Stage
 
 __all__ = ["SmallResNet", "resnet_cifar"]
@@ -87,7 +88,9 @@ def resnet_cifar(
     depth: int = 20,
     shortcut: Shortcut = "A",
     width: int = 16,
-) -> SmallResNet:
+    symmetry: Symmetry = "none",
+    equal: Equal = "width",
+) -> SmallResNet | SteerableResNet:
     """A residual network of the CIFAR form.
 
     Args:
@@ -99,9 +102,11 @@ def resnet_cifar(
         depth: layers, 6n + 2.
         shortcut: "A" downsamples and adds zero channels; "B" is a 1×1 convolution.
         width: channels of the first stage, twice and four times as many in the others.
+        symmetry: rotations and mirror images that leave the prediction; see `networks.steerable`.
+        equal: "width" has the channels of the plain network, "parameters" its parameters.
 
     Raises:
-        UsageError: the depth is not of the form 6n + 2.
+        UsageError: the depth is not of the form 6n + 2, or the symmetry cannot be kept.
 
     Example:
         >>> net = resnet_cifar(num_classes=10, in_channels=3, size=(32, 32))
@@ -111,6 +116,24 @@ def resnet_cifar(
     if depth < 8 or (depth - 2) % 6:
         raise UsageError(
             f"A residual network of this form has 6n + 2 layers (20, 32, 44, 56); got {depth}."
+        )
+    if symmetry != "none":
+        make = SteerableLayers(
+            symmetry,
+            equal,
+            in_channels=in_channels,
+            size=size,
+            downsampling=downsampling,
+            padding=padding,
+        )
+        return SteerableResNet(
+            make,
+            num_classes=num_classes,
+            stem=(width, 3, 1),
+            pool=False,
+            widths=[width * 2**i for i in range(3)],
+            blocks=[(depth - 2) // 6] * 3,
+            short=shortcut,
         )
     return SmallResNet(
         num_classes=num_classes,

@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from neocog.errors import UsageError
 from neocog.layers.blocks import conv, he_normal, keeps, output_hw
 from neocog.layers.downsample import pool as pool_of
+from neocog.layers.fieldwise import FieldNorm2d, InvariantPool
 from neocog.networks.shared_options import head_grid
+from neocog.networks.steerable import Equal, SteerableLayers, Symmetry
 from neocog.types import Stage
 
 __all__ = ["DEPTHS", "VGG", "vgg"]
@@ -43,6 +45,7 @@ class VGG(nn.Module):
         hidden: units of the two hidden linear layers.
         dropout: rate, of the outputs of these.
         stages: of `features`, with channels and strides.
+        channels: of the last map.
     """
 
     def __init__(
@@ -54,12 +57,13 @@ class VGG(nn.Module):
         hidden: int,
         dropout: float,
         stages: tuple[Stage, ...],
+        channels: int = 512,
     ) -> None:
         super().__init__()
         self.features = features
         self.avgpool = nn.AdaptiveAvgPool2d(grid)
         self.classifier = nn.Sequential(
-            nn.Linear(512 * grid[0] * grid[1], hidden),
+            nn.Linear(channels * grid[0] * grid[1], hidden),
             nn.ReLU(),
             nn.Dropout(dropout),
             nn.Linear(hidden, hidden),
@@ -89,6 +93,8 @@ def vgg(
     head: Literal["auto", "published", "fitted", "mean"] = "auto",
     hidden: int = 4096,
     dropout: float = 0.5,
+    symmetry: Symmetry = "none",
+    equal: Equal = "width",
 ) -> VGG:
     """A VGG network.
 
@@ -108,9 +114,12 @@ def vgg(
             the map, as a prediction that must not depend on the position requires.
         hidden: units of the two hidden linear layers.
         dropout: rate, of the outputs of these.
+        symmetry: rotations and mirror images that leave the prediction; see `networks.steerable`.
+            The head is "mean" then: the others see positions.
+        equal: "width" has the channels of the plain network, "parameters" its parameters.
 
     Raises:
-        UsageError: no such depth.
+        UsageError: no such depth, or the symmetry cannot be kept.
 
     Example:
         >>> import torch
@@ -122,6 +131,32 @@ def vgg(
     if depth not in DEPTHS:
         known = ", ".join(str(d) for d in DEPTHS)
         raise UsageError(f"A VGG network has {known} layers; got {depth}.")
+    if symmetry != "none":
+        if head in ("published", "fitted"):
+            raise UsageError(
+                f"A network with symmetry {symmetry} has a head that sees the mean over the map; "
+                f"`{head}` sees positions, which turn. Take head=mean."
+            )
+        make = SteerableLayers(
+            symmetry,
+            equal,
+            in_channels=in_channels,
+            size=size,
+            downsampling=downsampling,
+            padding=padding,
+        )
+        features, stages, channels = _steerable(
+            make, DEPTHS[depth], pool=pool, batch_norm=batch_norm
+        )
+        return VGG(
+            features,
+            grid=(1, 1),
+            num_classes=num_classes,
+            hidden=hidden,
+            dropout=dropout,
+            stages=stages,
+            channels=channels,
+        )
     features, stages, size = _features(
         DEPTHS[depth],
         in_channels=in_channels,
@@ -173,3 +208,24 @@ def _features(
         name = f"features.{len(features) - 1}"
         stages.append(Stage(name=name, channels=outputs, stride=reach))
     return features, tuple(stages), size
+
+
+def _steerable(
+    make: SteerableLayers, counts: tuple[int, ...], *, pool: str, batch_norm: bool
+) -> tuple[nn.Sequential, tuple[Stage, ...], int]:
+    """Convolutions and pools with fields, their stages, and the invariant numbers at the end."""
+    features, stages, field = nn.Sequential(), [], make.input
+    for i, count in enumerate(counts):
+        out = make.field(min(512, 64 * 2**i))
+        for _ in range(count):
+            features.append(make.conv(field, out, kernel_size=3, bias=not batch_norm))
+            if batch_norm:
+                features.append(FieldNorm2d(out))
+            features.append(make.activation(out))
+            field = out
+        if make.keeps(1 if i == 4 else 2):
+            features.append(make.pool(pool, field))
+        name = f"features.{len(features) - 1}"
+        stages.append(Stage(name=name, channels=field.channels, stride=make.stride))
+    features.append(InvariantPool(field))
+    return features, tuple(stages), field.count

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from neocog.errors import ModelError, RunError, UsageError, did_you_mean, printable
 from neocog.jsonable import Jsonable
+from neocog.layers.plain import has_plain, to_plain
 from neocog.models.declared import ModelOptions
 from neocog.models.external import SPEC_FILE
 from neocog.models.model import AnyModel, Model
@@ -63,7 +64,7 @@ def export(
     """Write a model with its spec, open the file again and compare the outputs.
 
     `onnx` and `pt2` hold the whole model: pixels in [0, 1] go in, the normalization is inside, and
-    the batch size is dynamic. `torch` holds the network's state dict with the
+    the batch size is dynamic. Steerable layers become plain convolutions, with the same outputs. `torch` holds the network's state dict with the
     spec beside it, for those who have the network's code; pixels are normalized before.
 
     Args:
@@ -120,7 +121,10 @@ def _raw(trained: Model) -> SpecifiedNetwork:
     """The model as its network computes it, probabilities as probabilities."""
     spec = trained.spec
     output = replace(spec.output, kind="logits")
-    return SpecifiedNetwork(trained.module.network, replace(spec, output=output)).eval()
+    network = trained.module.network
+    if has_plain(network):
+        network = to_plain(network, _example(trained))
+    return SpecifiedNetwork(network, replace(spec, output=output)).eval()
 
 
 def _target_path(trained: Model, out: StrPath | None, ending: str) -> Path:
