@@ -4,7 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tests.cli.short import QUICK
+
+from neocog.runs.load import load
 
 
 def test_json_is_one_value_and_progress_is_elsewhere(call, tmp_path: Path) -> None:
@@ -207,3 +210,25 @@ def test_seeds_share_a_budget(call, tmp_path: Path) -> None:
     # A seed that was given what the first one left would make a single step.
     assert len(steps) == 2
     assert min(steps) > 5
+
+
+def test_E6_a_symmetry_is_an_option_of_the_run_and_exports_as_plain_layers(
+    call, tmp_path: Path
+) -> None:
+    run, file = tmp_path / "run", tmp_path / "x.pt2"
+    small = ("--set", "model.widths=[8,8,16]", "--set", "model.depths=[1,1,1]", *QUICK[4:])
+    done = call("train", "digits", "--out", run, "--symmetry", "d4", *small, "--json")
+    assert done.status == 0, done.err
+    assert 'symmetry = "d4"' in (run / "recipe.toml").read_text()
+    assert call("export", run, "--out", file).status == 0
+    x = torch.rand(4, 1, 28, 28)
+    for model in (load(run), load(file)):
+        with torch.no_grad():
+            still = model.module(x)
+            moved = model.module(torch.rot90(x.flip(3), 1, (2, 3)))
+        # float32 rounding, of logits around 1.
+        torch.testing.assert_close(moved, still, atol=1e-4, rtol=1e-4)
+    assert "steerable" not in str(load(file).module.network).lower()
+    refused = call("train", "digits", "--out", tmp_path / "r", *QUICK[4:], "--symmetry", "c7")
+    assert refused.status == 2
+    assert "`c7` is no symmetry of convnet" in refused.err

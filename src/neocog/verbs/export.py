@@ -64,8 +64,9 @@ def export(
     """Write a model with its spec, open the file again and compare the outputs.
 
     `onnx` and `pt2` hold the whole model: pixels in [0, 1] go in, the normalization is inside, and
-    the batch size is dynamic. Steerable layers become plain convolutions, with the same outputs. `torch` holds the network's state dict with the
-    spec beside it, for those who have the network's code; pixels are normalized before.
+    the batch size is dynamic. Steerable layers are plain convolutions in it. `torch` holds the
+    network's state dict with the spec beside it, for those who have the network's code; pixels are
+    normalized before.
 
     Args:
         model: a run folder, `package.module:factory` or a .pt2.
