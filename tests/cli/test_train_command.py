@@ -220,7 +220,7 @@ def test_E6_a_symmetry_is_an_option_of_the_run_and_exports_as_plain_layers(
     done = call("train", "digits", "--out", run, "--symmetry", "d4", *small, "--json")
     assert done.status == 0, done.err
     assert 'symmetry = "d4"' in (run / "recipe.toml").read_text()
-    assert call("export", run, "--out", file).status == 0
+    assert call("export", run, "--format", "pt2", "--out", file).status == 0
     x = torch.rand(4, 1, 28, 28)
     for model in (load(run), load(file)):
         with torch.no_grad():

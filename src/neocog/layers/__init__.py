@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         NormReLU,
         Restriction,
     )
+    from neocog.layers.harmonic import ComplexReLU, HarmonicConv2d, MagnitudeNorm2d
     from neocog.layers.local import LocallyConnected2d
     from neocog.layers.lowpass import AliasFreeActivation
     from neocog.layers.lowpass import IdealDown as IdealDown1d
@@ -52,18 +53,21 @@ __all__ = [
     "CanonicalPose",
     "ChoosePhase",
     "CircularConv2d",
+    "ComplexReLU",
     "FieldActivation",
     "FieldDropout",
     "FieldNorm2d",
     "FourierActivation",
     "GatedActivation",
     "GroupAverage",
+    "HarmonicConv2d",
     "IdealDown1d",
     "IdealDown2d",
     "InvariantPool",
     "LearnedChoice",
     "LocalResponseNorm",
     "LocallyConnected2d",
+    "MagnitudeNorm2d",
     "MaxBlurPool1d",
     "MaxBlurPool2d",
     "NormReLU",
@@ -88,6 +92,7 @@ _MODULES = {
         *("FieldActivation", "FieldDropout", "FieldNorm2d", "FourierActivation"),
         *("GatedActivation", "InvariantPool", "NormReLU", "Restriction"),
     ),
+    "harmonic": ("ComplexReLU", "HarmonicConv2d", "MagnitudeNorm2d"),
     "local": ("LocallyConnected2d",),
     "lowpass": ("AliasFreeActivation", "IdealDown"),
     "normalize": ("LocalResponseNorm",),

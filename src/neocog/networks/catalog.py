@@ -20,6 +20,7 @@ from neocog.networks.convnet import convnet
 from neocog.networks.convnext import convnext
 from neocog.networks.dense import dense
 from neocog.networks.efficientnet_lite import efficientnet_lite
+from neocog.networks.hnet import hnet
 from neocog.networks.lenet5 import lenet5
 from neocog.networks.lenet5_modern import lenet5_modern
 from neocog.networks.mobilenet import mobilenet
@@ -67,6 +68,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "efficientnet_lite2": partial(efficientnet_lite, member=2),
     "efficientnet_lite3": partial(efficientnet_lite, member=3),
     "efficientnet_lite4": partial(efficientnet_lite, member=4),
+    "hnet": hnet,
 }
 """Name to builder. What a `partial` has bound is fixed by the name and no option."""
 
