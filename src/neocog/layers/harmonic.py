@@ -268,4 +268,5 @@ class MagnitudeNorm2d(nn.Module):
         """Normalized magnitudes, those above their mean."""
         size = magnitudes(x)
         factor = self.norm(size).relu() / size
-        return (_complex(x) * factor.unsqueeze(2)).reshape(x.shape)
+        changed: Tensor = (_complex(x) * factor.unsqueeze(2)).reshape(x.shape)
+        return changed
