@@ -116,7 +116,7 @@ def augmentation(material: Material) -> Evidence:
     rotation = next(s for s in test.each if s.name == "rotation")
     changed = [(s, c) for s in test.each for c in s.confusions]
     turned = [pair for pair in changed if pair[0].name == "rotation"]
-    turned.sort(key=lambda pair: -pair[1].rate)
+    turned.sort(key=lambda pair: -pair[1].interval[0])
     some = material.train.first(300)
     plain, moved = (
         accuracy_of(

@@ -259,7 +259,7 @@ def train_network(network: nn.Module, part: LabeledPart, training: ShortTraining
     optimizer = OptimizerConfig(name=training.optimizer, lr=training.lr, weight_decay=0.01)
     for _ in fit(
         network,
-        lambda epoch: repeated(feed(epoch), training.views),
+        feed if training.views == 1 else lambda epoch: repeated(feed(epoch), training.views),
         build_optimizer(network, optimizer),
         plan=StepPlan(steps=training.steps, steps_per_epoch=training.steps, seed=training.seed),
         schedule=ScheduleConfig(name="cosine", warmup=0.1),
