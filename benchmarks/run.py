@@ -21,6 +21,7 @@ NAMES = (
     "mnist_best",
     "fashion",
     "flowers",
+    "cifar10",
     "transfer",
     "few_labels",
     "priors",

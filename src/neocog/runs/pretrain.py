@@ -27,6 +27,7 @@ from neocog.data.split import Split
 from neocog.errors import Diverged, UsageError, printable
 from neocog.models.seen_samples import SEEN, write_seen
 from neocog.runs.budget import Budget
+from neocog.runs.capacity import widened
 from neocog.runs.checkpoint import pack
 from neocog.runs.claim import Claim
 from neocog.runs.events import Epoch, Event, Finished, Started
@@ -94,6 +95,7 @@ def pretrain(
     kept = claim.folder.checkpoint() if resume else None
     if kept is not None:
         must_agree_with(recipe, claim.folder, kept[1])
+    recipe, why = widened(recipe, budget, strict=strict, progress=on_decoded)
     experiment = prepare(
         recipe,
         resume=kept is not None,
@@ -127,7 +129,7 @@ def pretrain(
         experiment=experiment,
         steps=progress.last,
         done=progress.step,
-        notes=(*experiment.notes, *look.notes(), *claim.remarks()),
+        notes=(*experiment.notes, *why, *look.notes(), *claim.remarks()),
     )
     with deferred() as interrupt:
         for event in run.steps():

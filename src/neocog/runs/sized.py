@@ -1,4 +1,4 @@
-"""The size of images that a budget can train: smaller ones where full size leaves too few steps."""
+"""What a budget can train: a wide network on small color images, else smaller images if need be."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from neocog.data.open import open_data
 from neocog.data.split import Split
 from neocog.errors import NeocogError
 from neocog.networks.catalog import build
+from neocog.runs import capacity
 from neocog.runs.budget import Budget
 from neocog.runs.machine_search import best_device, one_step
 from neocog.runs.recipe import Recipe
@@ -45,7 +46,7 @@ def sized(
     strict: bool = False,
     progress: Progress = None,
 ) -> tuple[Recipe, tuple[str, ...]]:
-    """A recipe with a size that its budget can train, and a sentence where that is a smaller one.
+    """A recipe with a network and a size that its budget can train, and a sentence on either.
 
     Args:
         recipe: stays as it is where it has a size or no budget, or starts from other weights.
@@ -70,6 +71,8 @@ def sized(
         train, classes = source.splits["train"], len(source.classes)
         if classes < 2 or len(train) < 2 or min(train.x.shape[1:3]) <= LEAST:
             return recipe, ()
+        if capacity.suits(recipe, train):
+            return capacity.of_budget(recipe, budget, train, classes)
         each = _seconds_an_image(recipe, train, classes)
     except NeocogError:
         return recipe, ()  # said where the recipe is prepared
