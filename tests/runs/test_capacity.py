@@ -10,8 +10,8 @@ from neocog.data.split import Split
 from neocog.runs import capacity
 from neocog.runs import sized as sizes
 from neocog.runs.budget import Budget
-from neocog.runs.capacity import CAPACITIES, SPENT, of_budget, suits
-from neocog.runs.recipe import LabelsConfig, ModelConfig, Recipe, TrainConfig
+from neocog.runs.capacity import CAPACITIES, SPENT, UNLABELED, of_budget, suits, widened
+from neocog.runs.recipe import LabelsConfig, ModelConfig, PretrainConfig, Recipe, TrainConfig
 from neocog.runs.sized import sized
 
 MANY = capacity.LEAST_IMAGES
@@ -65,6 +65,21 @@ def test_a_budget_asks_and_a_number_of_epochs_does_not(monkeypatch: pytest.Monke
     assert "--model sets another" in notes[0]
     plain = Recipe(train=TrainConfig(epochs=3))
     assert sized(plain, Budget(0.0, began=time.monotonic())) == (plain, ())
+
+
+def test_every_view_counts_and_a_training_without_labels_needs_more_passes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = SimpleNamespace(splits={"train": images()}, classes=())
+    monkeypatch.setattr(capacity, "open_data", lambda *a, **k: source)
+    budget, views = Budget(1000.0, began=time.monotonic()), 4
+    recipe = Recipe(pretrain=PretrainConfig(method="fastsiam"))
+    for factor, options in ((1.1, CAPACITIES[0].options), (0.9, CAPACITIES[1].options)):
+        passes = factor * views * UNLABELED * CAPACITIES[0].passes
+        each = SPENT * budget.left() / passes / MANY
+        monkeypatch.setattr(capacity, "_seconds_an_image", lambda *a, s=each: s)
+        assert widened(recipe, budget)[0].model.options == options
+    assert widened(recipe, Budget(0.0, began=time.monotonic())) == (recipe, ())
 
 
 def test_a_wider_network_takes_longer(monkeypatch: pytest.MonkeyPatch) -> None:
