@@ -5,13 +5,23 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from neocog.data.split import Split
 from neocog.runs import capacity
 from neocog.runs import sized as sizes
 from neocog.runs.budget import Budget
 from neocog.runs.capacity import CAPACITIES, SPENT, UNLABELED, of_budget, suits, widened
-from neocog.runs.recipe import LabelsConfig, ModelConfig, PretrainConfig, Recipe, TrainConfig
+from neocog.runs.experiment import prepare
+from neocog.runs.recipe import (
+    DataConfig,
+    LabelsConfig,
+    MachineConfig,
+    ModelConfig,
+    PretrainConfig,
+    Recipe,
+    TrainConfig,
+)
 from neocog.runs.sized import sized
 
 MANY = capacity.LEAST_IMAGES
@@ -89,3 +99,19 @@ def test_a_wider_network_takes_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     seconds = [capacity._seconds_an_image(r, images(20), 10) for r in (wide, plain)]
     assert seconds[0] > seconds[1] > 0
+
+
+@pytest.mark.parametrize("whitened", [True, False])
+def test_a_whitened_stem_is_made_for_the_images(whitened: bool) -> None:
+    options = {"widths": (18,), "depths": (1,), "stem": "full", "whitened": whitened}
+    recipe = Recipe(
+        data=DataConfig(path="digits"),
+        model=ModelConfig(options=options),
+        machine=MachineConfig(device="cpu", memory_format="contiguous", precision="float32"),
+    )
+    experiment = prepare(recipe)
+    weight = experiment.model.network.stem.conv.weight
+    assert torch.equal(weight[:9], -weight[9:]) == whitened
+    assert experiment.recipe.model.options["whitened"] == whitened
+    taken_up = prepare(recipe, resume=True).model.network.stem.conv.weight
+    assert torch.equal(taken_up, weight) == (not whitened)  # its weights come from a checkpoint

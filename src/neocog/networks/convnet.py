@@ -61,6 +61,7 @@ class ConvNet(nn.Module):
         self.drop = nn.Dropout(dropout)
         self.head = nn.Linear(stages[-1][0].channels, num_classes)
         self.stages = tuple(stage for stage, _ in stages)
+        self.whitened = False
         he_normal(self)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
@@ -86,6 +87,7 @@ def convnet(
     dropout: float = 0.0,
     symmetry: Symmetry = "none",
     equal: Equal = "width",
+    whitened: bool = False,
 ) -> ConvNet:
     """The default network.
 
@@ -106,6 +108,8 @@ def convnet(
         symmetry: rotations and mirror images that leave the prediction; see `networks.steerable`.
             The pool is max or average, downsampling one of `layers.aligned.ALIGNED`.
         equal: "width" has the channels of the plain network, "parameters" its parameters.
+        whitened: a training from random weights begins with stem filters that whiten its images,
+            see `layers.whitening`.
 
     Raises:
         UsageError: widths and depths are not as many, or none, or out of range; or the symmetry
@@ -159,7 +163,9 @@ def convnet(
             module.append(conv_norm_activation(inputs, width, kernel_size=3, padding=padding))
             inputs = width
         stages.append((Stage(name=f"stage{i + 1}", channels=inputs, stride=reach), module))
-    return ConvNet(first, stages, num_classes=num_classes, dropout=dropout)
+    net = ConvNet(first, stages, num_classes=num_classes, dropout=dropout)
+    net.whitened = whitened
+    return net
 
 
 def _steerable(

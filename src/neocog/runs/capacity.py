@@ -58,8 +58,13 @@ class Capacity:
 
 
 CAPACITIES = (
-    Capacity({"widths": (64, 128, 256), "depths": (1, 2, 2), "stem": "full"}, 6.0),
-    Capacity({"widths": (32, 64, 128, 256), "depths": (1, 2, 2, 2), "stem": "full"}, 2.5),
+    Capacity(
+        {"widths": (64, 128, 256), "depths": (1, 2, 2), "stem": "full", "whitened": True}, 24.0
+    ),
+    Capacity(
+        {"widths": (32, 64, 128, 256), "depths": (1, 2, 2, 2), "stem": "full", "whitened": True},
+        2.5,
+    ),
 )
 """From the largest to the smallest; below them is the network as it is."""
 

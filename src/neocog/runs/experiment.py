@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from neocog.data.batches import batches, spec_statistics
+from neocog.data.batches import batches, order, pixels, spec_statistics
 from neocog.data.labels_in_names import unlabeled
 from neocog.data.open import Source, open_data
 from neocog.data.quality import Fault
@@ -27,9 +27,10 @@ from neocog.errors import (
 )
 from neocog.fields import short_repr
 from neocog.graph.cost import Cost, cost
+from neocog.layers.whitening import whiten
 from neocog.models.seen_samples import SeenSamples, read_seen
 from neocog.networks.catalog import build, schema
-from neocog.networks.model import SpecifiedNetwork
+from neocog.networks.model import SpecifiedNetwork, normalize
 from neocog.runs.labels import (
     FewLabels,
     few_labels,
@@ -61,6 +62,9 @@ __all__ = ["UNLABELED", "Experiment", "prepare", "without_labels"]
 
 UNLABELED, LEAST_UNLABELED = "unlabeled", 8
 """The class of a network that was trained without labels, and images that takes at least."""
+
+WHITENED = 1000
+"""Training images whose patches a whitening stem is made for."""
 
 
 @dataclass(kw_only=True)
@@ -237,6 +241,8 @@ def prepare(
     if started is not None:
         recipe, remarks = started.fill(network, recipe, resume=resume)
         notes += remarks
+    elif not resume and getattr(network, "whitened", False):
+        _whiten(network, model, source.splits["train"])
     if not recipe.optimizer.lr:
         rate = suited_rate(network, recipe.optimizer.name)
         rate *= rate_of_batch(recipe) if by_size else 1.0
@@ -272,6 +278,14 @@ def _open_choices(recipe: Recipe) -> frozenset[str]:
         return frozenset()
     empty = {"augment": recipe.augment is None, "precision": not recipe.machine.precision}
     return frozenset(name for name, is_open in empty.items() if is_open)
+
+
+def _whiten(network: nn.Module, model: SpecifiedNetwork, train: Split) -> None:
+    """Begin with stem filters that whiten a few training images."""
+    rows = np.sort(order(len(train), seed=0, epoch=0)[:WHITENED])
+    first = next((m for m in network.modules() if isinstance(m, nn.Conv2d)), None)
+    if first is not None:
+        whiten(first, normalize(pixels(train, rows), model.mean, model.std))
 
 
 def _check_transfer(recipe: Recipe) -> None:
