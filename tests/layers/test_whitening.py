@@ -15,11 +15,14 @@ def smooth(n: int = 100, channels: int = 3) -> Tensor:
 
 
 @pytest.mark.parametrize("side", [1, 2, 3])
-def test_patches_become_uncorrelated_and_of_variance_one(side: int) -> None:
+def test_patches_become_uncorrelated_and_of_variance_one_at_most(side: int) -> None:
     x = smooth().double()
     y = F.conv2d(x, whitening_filters(x, side)).transpose(0, 1).flatten(1)
-    expected = torch.eye(3 * side * side, dtype=torch.float64)
-    assert torch.allclose(torch.cov(y), expected, atol=0.02)
+    assert torch.allclose(torch.corrcoef(y), torch.eye(len(y), dtype=y.dtype), atol=1e-6)
+    variance = y.var(1)
+    assert len(y) == 3 * side * side
+    assert 0.99 < variance[0] < 1.01
+    assert (variance < 1.01).all()  # below 1 where that of the patches is hardly above the noise
 
 
 @pytest.mark.parametrize(("filters", "side"), [(64, 3), (54, 3), (53, 2), (24, 2), (23, 1), (6, 1)])

@@ -47,6 +47,14 @@ def test_a_plan_that_is_met_stays(clock: _Clock) -> None:
     assert _paced(clock, budget=100, steps=900, each=0.1) == [(0, 900)]
 
 
+def test_one_slow_first_step_shortens_no_plan(clock: _Clock) -> None:
+    pace, plan = Pace(Budget(100.0, clock.now), 0), [(0, 900)]
+    clock.now += 1.0  # ten times as long as the others
+    for step in range(1, 900):
+        assert pace.kept(plan, step) is plan
+        clock.now += 0.1
+
+
 def test_a_plan_that_is_far_behind_is_shortened_to_the_budget(clock: _Clock) -> None:
     start = clock.now
     plan = _paced(clock, budget=100, steps=900, each=0.5)

@@ -47,6 +47,10 @@ HANDFUL = 5
 WARM = 0.2
 """A plan is made longer only in so much of it, while the learning rate rises."""
 
+FIRST = 0.02
+"""A first step that takes less than this fraction of what is left is not counted: it is slow for
+reasons of its own (buffers, kernels), and a plan would be shortened by it for good."""
+
 SPARE = 0.6
 """And only where the steps that are left take less than so much of the time that is."""
 
@@ -179,6 +183,9 @@ class Pace:
         warm = step <= max(1, WARM * to)
         early = now - self.checked < 0.03 * seconds and not warm
         if not seconds or early or step == self.first or step >= to:
+            return plan
+        if step == self.first + 1 and now - self.start < FIRST * self.budget.left():
+            self.start, self.first = now, step
             return plan
         self.checked = now
         each = max((now - self.start) / (step - self.first), 1e-6)
