@@ -63,7 +63,7 @@ CAPACITIES = (
     ),
     Capacity(
         {"widths": (32, 64, 128, 256), "depths": (1, 2, 2, 2), "stem": "full", "whitened": True},
-        2.5,
+        1.0,
     ),
 )
 """From the largest to the smallest; below them is the network as it is."""
