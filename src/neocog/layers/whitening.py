@@ -1,12 +1,12 @@
 """A first convolution that whitens: its filters are the principal axes of small patches.
 
-Neighboring pixels are nearly equal, so that random filters all say about the same, the brightness.
-Filters that are eigenvectors of the covariance of patches, over the root of their eigenvalue, give
-values of variance 1 without correlation: edges and colors reach the next layer as loud as
-brightness, and a training needs fewer passes.
+Neighboring pixels are nearly equal, so that the outputs of random filters are correlated: most of
+them measure brightness. Filters that are eigenvectors of the covariance of patches, divided by the
+root of their eigenvalue, have uncorrelated outputs of variance 1: edges and colors reach the next
+layer at the scale of brightness, and a training needs fewer passes.
 
 Sources: D. Page, "How to train your ResNet 8: bag of tricks", 2019; K. Jordan, "94% on CIFAR-10 in
-3.29 seconds on a single GPU", 2024, where it saves half of the passes.
+3.29 seconds on a single GPU", 2024.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.nn import functional as F
 __all__ = ["whiten", "whitening_filters"]
 
 LEAST_VARIANCE = 1e-4
-"""Added to eigenvalues: directions without variance are noise, which must not become loud."""
+"""Added to eigenvalues: directions without variance are noise, which is not to be amplified."""
 
 
 def whitening_filters(x: Float[Tensor, "B C H W"], side: int) -> Float[Tensor, "N C k k"]:
