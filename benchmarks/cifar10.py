@@ -1,8 +1,9 @@
 """CIFAR-10 from scratch on a processor: how accurate after so many minutes?
 
 `neocog train cifar10.npz --budget B` with its defaults, whole processes, one after the other: the
-command chooses the network by what the budget can train (`runs/capacity.py`), which was decided on
-training images held out of the training; each is tested once, at its end. Nothing else should run.
+command chooses the network by what the budget can train (`runs/capacity.py`). Each is tested once,
+at its end; nothing else should run. A wider network (64, 128, 256 channels, 115 M MACs, without
+whitening) had been measured before in the same way, test images included: 88.31 % in 17.5 min.
 """
 
 from __future__ import annotations
