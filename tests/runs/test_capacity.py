@@ -50,15 +50,15 @@ def test_the_widest_network_that_sees_every_image_often_enough_is_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     budget = Budget(1000.0, began=time.monotonic())
-    largest, smallest = CAPACITIES[0], CAPACITIES[-1]
-    assert [c.passes for c in CAPACITIES] == sorted((c.passes for c in CAPACITIES), reverse=True)
+    smallest, largest = CAPACITIES[0], CAPACITIES[-1]
+    assert [c.passes for c in CAPACITIES] == sorted(c.passes for c in CAPACITIES)
     for passes, options in (
         (1.1 * largest.passes, largest.options),
         (1.1 * smallest.passes, smallest.options),
         (0.9 * smallest.passes, {}),
     ):
         each = SPENT * budget.left() / passes / MANY
-        monkeypatch.setattr(capacity, "_seconds_an_image", lambda *a, s=each: s)
+        monkeypatch.setattr(capacity, "_seconds_an_image", lambda *a, s=each, **k: s)
         taken, notes = of_budget(Recipe(), budget, images(), 10)
         assert taken.model.options == options
         assert len(notes) == bool(options)
@@ -67,10 +67,10 @@ def test_the_widest_network_that_sees_every_image_often_enough_is_taken(
 def test_a_budget_asks_and_a_number_of_epochs_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     source = SimpleNamespace(splits={"train": images()}, classes=("a", "b"))
     monkeypatch.setattr(sizes, "open_data", lambda *a, **k: source)
-    monkeypatch.setattr(capacity, "_seconds_an_image", lambda *a: 1e-9)
+    monkeypatch.setattr(capacity, "_seconds_an_image", lambda *a, **k: 1e-9)
     budget = Budget(100.0, began=time.monotonic())
     recipe, notes = sized(Recipe(train=TrainConfig(budget=100.0)), budget)
-    assert recipe.model.options == CAPACITIES[0].options
+    assert recipe.model.options == CAPACITIES[-1].options
     assert recipe.data.size == ()
     assert "--model sets another" in notes[0]
     plain = Recipe(train=TrainConfig(epochs=3))
@@ -84,10 +84,10 @@ def test_every_view_counts_and_a_training_without_labels_needs_more_passes(
     monkeypatch.setattr(capacity, "open_data", lambda *a, **k: source)
     budget, views = Budget(1000.0, began=time.monotonic()), 4
     recipe = Recipe(pretrain=PretrainConfig(method="fastsiam"))
-    for factor, options in ((1.1, CAPACITIES[0].options), (0.9, CAPACITIES[1].options)):
-        passes = factor * views * UNLABELED * CAPACITIES[0].passes
+    for factor, options in ((1.1, CAPACITIES[-1].options), (0.9, CAPACITIES[-2].options)):
+        passes = factor * views * UNLABELED * CAPACITIES[-1].passes
         each = SPENT * budget.left() / passes / MANY
-        monkeypatch.setattr(capacity, "_seconds_an_image", lambda *a, s=each: s)
+        monkeypatch.setattr(capacity, "_seconds_an_image", lambda *a, s=each, **k: s)
         assert widened(recipe, budget)[0].model.options == options
     assert widened(recipe, Budget(0.0, began=time.monotonic())) == (recipe, ())
 
@@ -95,10 +95,14 @@ def test_every_view_counts_and_a_training_without_labels_needs_more_passes(
 def test_a_wider_network_takes_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capacity, "TIMED", 8)
     wide, plain = (
-        Recipe(model=ModelConfig(options=dict(options))) for options in (CAPACITIES[0].options, {})
+        Recipe(model=ModelConfig(options=dict(options))) for options in (CAPACITIES[-1].options, {})
     )
     seconds = [capacity._seconds_an_image(r, images(20), 10) for r in (wide, plain)]
     assert seconds[0] > seconds[1] > 0
+    made: list[int] = []
+    monkeypatch.setattr(capacity, "one_step", lambda *a: made.append(1))
+    assert capacity._seconds_an_image(plain, images(20), 10, seconds=0.0) >= 0
+    assert len(made) == 1
 
 
 @pytest.mark.parametrize("whitened", [True, False])
