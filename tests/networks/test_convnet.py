@@ -61,3 +61,8 @@ def test_default_is_small_and_fast() -> None:
     kernels = 25 * 48 + 9 * (48 * 48 + 48 * 96 + 96 * 96 + 96 * 192 + 192 * 192)
     norms = 2 * (48 + 48 + 96 + 96 + 192 + 192)
     assert sum(p.numel() for p in net.parameters()) == kernels + norms + 192 * 10 + 10
+
+
+def test_a_whitened_stem_has_no_symmetry() -> None:
+    with pytest.raises(UsageError, match="Leave one of them out"):
+        convnet(num_classes=2, in_channels=3, size=(32, 32), whitened=True, symmetry="C4")

@@ -127,6 +127,11 @@ def convnet(
         )
     kernel, stride = (5, 2) if stem == "half" else (3, 1)
     if symmetry != "none":
+        if whitened:
+            raise UsageError(
+                f"A whitened stem has filters of its own for each direction, and symmetry {symmetry} "
+                "has the same for all. Leave one of them out."
+            )
         make = SteerableLayers(
             symmetry,
             equal,
