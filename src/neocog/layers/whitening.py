@@ -42,7 +42,7 @@ def whitening_filters(x: Float[Tensor, "B C H W"], side: int) -> Float[Tensor, "
     patches = F.unfold(x, side).transpose(1, 2).reshape(-1, channels * side * side).double()
     patches = patches - patches.mean(0)
     values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
-    scaled = (vectors / (values.clamp(min=0) + LEAST_VARIANCE).sqrt()).T.flip(0)
+    scaled: Tensor = (vectors / (values.clamp(min=0) + LEAST_VARIANCE).sqrt()).T.flip(0)
     return scaled.reshape(-1, channels, side, side).to(x.dtype)
 
 

@@ -129,8 +129,8 @@ def convnet(
     if symmetry != "none":
         if whitened:
             raise UsageError(
-                f"A whitened stem has filters of its own for each direction, and symmetry {symmetry} "
-                "has the same for all. Leave one of them out."
+                f"A whitened stem has other filters in each direction, and symmetry {symmetry} the "
+                "same in all. Leave one of them out."
             )
         make = SteerableLayers(
             symmetry,
