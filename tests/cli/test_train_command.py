@@ -231,4 +231,4 @@ def test_E6_a_symmetry_is_an_option_of_the_run_and_exports_as_plain_layers(
     assert "steerable" not in str(load(file).module.network).lower()
     refused = call("train", "digits", "--out", tmp_path / "r", *QUICK[4:], "--symmetry", "c7")
     assert refused.status == 2
-    assert "`c7` is no symmetry of convnet" in refused.err
+    assert "`c7` is not a symmetry of convnet" in refused.err

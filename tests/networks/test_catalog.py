@@ -39,7 +39,7 @@ def test_unknown_option_is_refused() -> None:
         ("dense", "hidden", 5, r"takes a list of integers; got 5"),
         ("dense", "hidden", [5, "a"], r"takes a list of integers"),
         ("dense", "hidden", [5, True], r"takes a list of integers"),
-        ("vgg11", "padding", 0, r"takes a word; got 0"),
+        ("vgg11", "padding", 0, r"takes a string; got 0"),
         ("vgg11", "padding", "circle", r"`circle` is not a padding of vgg11\. Did you mean `circ"),
         (
             "vgg11",

@@ -167,7 +167,7 @@ def test_what_cannot_be_kept_is_refused_with_what_can() -> None:
         build("convnet", options={"symmetry": "c8", "pool": "conv"}, **how)
     with pytest.raises(UsageError, match=r"`published` sees positions, .* Take head=mean"):
         build("vgg11", options={"symmetry": "c8", "head": "published"}, **how)
-    with pytest.raises(UsageError, match="`c5` is no symmetry of convnet"):
+    with pytest.raises(UsageError, match="`c5` is not a symmetry of convnet"):
         build("convnet", options={"symmetry": "c5"}, **how)
     wide = {**how, "size": (28, 31)}
     with pytest.raises(UsageError, match=r"has 28×31 samples\. Take square images, --size 31,31"):

@@ -29,7 +29,7 @@ from neocog.networks.resnet_cifar import resnet_cifar
 from neocog.networks.vgg import vgg
 from neocog.store.foreign import LIBRARIES, make
 
-__all__ = ["NETWORKS", "SMALLEST", "Option", "build", "is_of_library", "schema"]
+__all__ = ["NETWORKS", "SMALLEST", "Option", "build", "is_of_library", "schema", "unknown_option"]
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "convnet": convnet,
@@ -158,12 +158,29 @@ def build(
     values = {}
     for key, value in (options or {}).items():
         if key not in known:
-            near = did_you_mean(key[:60], known)
-            raise UsageError(f"`{printable(key[:60])}` is not an option of {name}. {near}")
+            raise unknown_option(name, key)
         values[key] = _checked(name, known[key], value)
     if is_of_library(name):
         return _of_library(name, num_classes=num_classes, in_channels=in_channels)
     return NETWORKS[name](num_classes=num_classes, in_channels=in_channels, size=size, **values)
+
+
+def unknown_option(name: str, key: str) -> UsageError:
+    """That a network has no such option, with the nearest one, or the networks that have it.
+
+    Example:
+        >>> print(unknown_option("dense", "symmetry"))
+        `symmetry` is not an option of dense. Networks that have it: convnet, lenet5_modern, vgg11,
+        vgg13, vgg16, vgg19, vgg11_bn, vgg13_bn, vgg16_bn, vgg19_bn, resnet20, resnet32, resnet44,
+        resnet56, resnet18, resnet34, resnet50, resnet101, resnet152. Try `--model convnet`.
+    """
+    message = f"`{printable(key[:60])}` is not an option of {name}. "
+    if key in ("symmetry", "equal"):
+        those = [n for n in NETWORKS if key in {o.name for o in schema(n)}]
+        return UsageError(
+            f"{message}Networks that have it: {', '.join(those)}. Try `--model {those[0]}`."
+        )
+    return UsageError(message + did_you_mean(key[:60], {o.name: o for o in schema(name)}))
 
 
 def is_of_library(name: str) -> bool:

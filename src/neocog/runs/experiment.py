@@ -22,14 +22,13 @@ from neocog.errors import (
     RunError,
     TooLarge,
     UsageError,
-    did_you_mean,
     printable,
 )
 from neocog.fields import short_repr
 from neocog.graph.cost import Cost, cost
 from neocog.layers.whitening import whiten
 from neocog.models.seen_samples import SeenSamples, read_seen
-from neocog.networks.catalog import build, schema
+from neocog.networks.catalog import build, schema, unknown_option
 from neocog.networks.model import SpecifiedNetwork, normalize
 from neocog.runs.labels import (
     FewLabels,
@@ -554,10 +553,7 @@ def spelled_out(network: ModelConfig) -> ModelConfig:
     defaults = {o.name: o.default for o in schema(network.name)}
     for key in network.options:
         if key not in defaults:
-            raise UsageError(
-                f"`{printable(key)}` is not an option of {network.name}. "
-                f"{did_you_mean(key, defaults)}"
-            )
+            raise unknown_option(network.name, key)
     return replace(network, options=defaults | dict(network.options))
 
 
