@@ -50,15 +50,14 @@ class JudgedClaim(Jsonable):
         """For a report."""
         evidence, claim = self.evidence, self.claim
         decks = ", ".join(f"D{n}" for n in claim.decks)
-        parts = [f"{self.outcome.capitalize()}. {claim.text}"]
-        parts.append(f"Measured on {evidence.measured_on}.")
+        parts = [f"Measured on {evidence.measured_on}."]
         parts += [f"Not shown: {evidence.missing}."] * bool(evidence.missing)
         parts += [f"The lectures slip: {evidence.slip}"] * bool(evidence.slip)
         parts += [evidence.note] * bool(evidence.note)
         parts.append(f"Lectures: {decks}. Time: {self.seconds:.1f} s.")
         exhibits: list[Exhibit] = [evidence.checks] if evidence.comparisons else []
         return Section(
-            title=f"{claim.id} – {self.outcome}",
+            title=f"{claim.id} {self.outcome}: {claim.text}".removesuffix("."),
             text="\n\n".join(parts),
             exhibits=[*exhibits, *evidence.exhibits],
         )
@@ -170,7 +169,7 @@ class LectureReport(Result):
         return Bars(
             title="claims by chapter",
             names=[f"{k} {titles.get(k, '')}".strip() for k in letters],
-            series={o: [len(self.of(o, k)) for k in letters] for o in OUTCOMES},
+            series={o: [len(self.of(o, k)) or None for k in letters] for o in OUTCOMES},
             x_label="claims",
         )
 
