@@ -28,7 +28,7 @@ __all__ = ["command"]
 
 @click.command("train", context_settings=HELP)
 @click.argument("data", required=False)
-@click.option("--model", help="Architecture; `neocog models` lists them.  [convnet]")
+@click.option("--model", help="Architecture; `neocog models` lists them; auto.  [convnet]")
 @click.option("--downsampling", help="Downsampling operator: stride, blur, polyphase, ….  [stride]")
 @click.option("--padding", help="Padding mode of the convolutions.  [zeros]")
 @click.option(

@@ -21,11 +21,12 @@ from neocog.runs.experiment import Experiment, prepare
 from neocog.runs.folder import RunFolder
 from neocog.runs.interrupt import deferred
 from neocog.runs.labels import with_used_labels
+from neocog.runs.network_choice import AUTO_NETWORK, network_of_priors
 from neocog.runs.plan import WATCHING, Pace, evaluating, first_plan
 from neocog.runs.preflight import preflight
 from neocog.runs.pretrain import pretrain
 from neocog.runs.progress import card, must_agree_with, taken_up
-from neocog.runs.recipe import Recipe, to_toml
+from neocog.runs.recipe import ModelConfig, Recipe, to_toml
 from neocog.runs.session import TrainingProgress, TrainingSession
 from neocog.runs.sized import sized
 from neocog.runs.split_outputs import SplitOutputs, split_outputs
@@ -109,7 +110,13 @@ def _train(
             on_decoded=on_decoded,
         )
         return
+    auto = recipe.model.name == AUTO_NETWORK
+    if auto:
+        recipe = replace(recipe, model=replace(recipe.model, name=ModelConfig().name))
     recipe, why = chosen(with_used_labels(recipe), strict=strict, progress=on_decoded)
+    if auto and not recipe.model.init:
+        recipe, more = network_of_priors(recipe, budget, strict=strict, progress=on_decoded)
+        why = (*why, *more)
     recipe, small = sized(recipe, budget, by_size=by_size, strict=strict, progress=on_decoded)
     kept = claim.folder.checkpoint() if resume else None
     if kept is not None:

@@ -7,19 +7,22 @@ import os
 import time
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 
 from neocog.audits.clock import counted
-from neocog.data.batches import pixels
 from neocog.data.open import Source, open_data, parse_source
-from neocog.errors import DataError, UsageError, printable
+from neocog.errors import UsageError
 from neocog.keywords import known_keywords
 from neocog.networks.model import SpecifiedNetwork
 from neocog.networks.pretrained import installed, load_pretrained
 from neocog.runs.features import backbone_of, kept_features
 from neocog.runs.native import backbone_size, shapes_of
-from neocog.training.label_symmetries import squares
+from neocog.runs.network_choice import (
+    MeasuredPrior,
+    keep_priors,
+    labeled_images,
+    split_names,
+)
 from neocog.training.priors import (
     CONTRASTS,
     PRETRAINED,
@@ -29,19 +32,10 @@ from neocog.training.priors import (
     gradient_norms,
     measure,
 )
-from neocog.verbs.priors_result import Priors, curves_of, worth_of
+from neocog.verbs.priors_result import Priors, PriorWorth, curves_of, worth_of
 from neocog.verbs.progress import Progress, progress_line
 
 __all__ = ["priors"]
-
-MOST = 12_000
-"""Samples that are drawn from; more change no figure by more than its interval."""
-
-LEAST = 60
-"""Samples without which nothing is measured."""
-
-HELD_OUT, HELD_MOST = 0.25, 2_000
-"""Fraction of the samples that a draw holds out, and their number, at most."""
 
 LARGEST, SIZES = 1_000, 3
 """Samples that the figures are of, at most, and points of a learning curve, each half of the
@@ -61,9 +55,6 @@ FEATURES = 600
 
 PHOTOGRAPH = 64
 """Shorter side, in pixels, from which on images are worth showing to a pretrained network."""
-
-BLOCK = 256
-"""Images that are opened at their full size at a time."""
 
 SHALLOW = ("dense", "local", "convolutional", "anti-aliased")
 DEEP = ("deep", "deep, batch norm", "deep, residual", "deep, residual, batch norm")
@@ -115,7 +106,7 @@ def priors(
             part=part,
             progress=counted(on_progress, "reading images"),
         )
-        samples = _samples(opened, part)
+        samples = labeled_images(opened, part)
         trained_on = _sizes(samples, sizes)
         pretrained = _photographs(where, samples)
         if pretrained and (full or len(samples.y) <= FEATURES):
@@ -131,6 +122,9 @@ def priors(
         )
         gradients = gradient_norms(samples, seeds=seeds or SEEDS)
     n = trained_on[-1]
+    worth = worth_of(done, n, held_out=samples.held_out)
+    if part is None:
+        keep_priors(opened.fingerprint, _kept(worth))
     twins = dict.fromkeys(t.twin for t in plan)
     skipped = ("pretrained weights",) if pretrained and samples.features is None else ()
     return Priors(
@@ -140,7 +134,7 @@ def priors(
         classes=opened.classes,
         size=(samples.x.shape[1], samples.x.shape[2], samples.x.shape[3]),
         params={name: done.params[name] for name in twins if name in done.params},
-        worth=worth_of(done, n, held_out=samples.held_out),
+        worth=worth,
         curves=curves_of(done),
         gradients=gradients,
         left_out=(*_left_out(plan, done), *skipped),
@@ -148,41 +142,18 @@ def priors(
     )
 
 
-def _split_names(opened: Source, part: str | None) -> list[str]:
-    """Splits that samples are drawn from: no test sample chooses a network."""
-    return [part] if part else [n for n in ("train", "val") if len(opened.splits.get(n, ()))]
-
-
-def _samples(opened: Source, part: str | None) -> LabeledImages:
-    """Images as squares of 16 to 32 pixels per side, with their classes."""
-    splits = [opened.split(name) for name in _split_names(opened, part)]
-    y = np.concatenate([s.y for s in splits]) if splits else np.zeros(0, np.int64)
-    named = printable(opened.path)
-    if not opened.classes or (len(y) and (y < 0).all()):
-        raise DataError(
-            f"A prior is measured by its gain in accuracy, and `{named}` has no labels. Put the "
-            "images of each class into a folder with the name of the class."
+def _kept(worth: Sequence[PriorWorth]) -> dict[str, MeasuredPrior]:
+    """What `train --model auto` goes by, for the next training on this data."""
+    return {
+        w.contrast.prior: MeasuredPrior(
+            difference=w.unshuffled.difference,
+            low=w.unshuffled.interval[0],
+            high=w.unshuffled.interval[1],
+            n=w.n,
         )
-    labeled = np.flatnonzero(y >= 0)
-    if len(labeled) < LEAST or len(np.unique(y[labeled])) < 2:
-        raise DataError(
-            f"Measuring a prior needs {LEAST} images of two classes at least; "
-            f"`{named}` has {len(labeled)} of {len(np.unique(y[labeled]))}. Add more."
-        )
-    rows = np.sort(np.random.default_rng([0, 0x9A]).permutation(labeled)[:MOST])
-    starts = np.cumsum([0, *(len(s) for s in splits)])
-    parts = []
-    for split, start in zip(splits, starts, strict=False):
-        own = rows[(rows >= start) & (rows < start + len(split))] - start
-        parts += [squares(pixels(split, b)) for b in _blocks(own)]
-    held = min(HELD_MOST, round(HELD_OUT * len(rows)))
-    return LabeledImages(
-        x=torch.cat(parts), y=y[rows], num_classes=len(opened.classes), held_out=held, rows=rows
-    )
-
-
-def _blocks(rows: np.ndarray) -> list[np.ndarray]:
-    return [rows[i : i + BLOCK] for i in range(0, len(rows), BLOCK)]
+        for w in worth
+        if w.unshuffled.interval is not None
+    }
 
 
 def _sizes(samples: LabeledImages, sizes: Sequence[int] | None) -> list[int]:
@@ -262,7 +233,7 @@ def _with_features(
     loaded = load_pretrained(known.name, size=size)
     backbone = backbone_of(SpecifiedNetwork(loaded.network, loaded.spec), known.name)
     parts, start = [], 0
-    for name in _split_names(again, part):
+    for name in split_names(again, part):
         split = again.split(name)
         own = samples.rows[(samples.rows >= start) & (samples.rows < start + len(split))] - start
         data = f"{again.fingerprint} {name} priors"

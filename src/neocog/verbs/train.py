@@ -27,6 +27,7 @@ from neocog.runs.folder import RECIPE
 from neocog.runs.initial import IMAGENET, is_pretrained, network_of
 from neocog.runs.load import load
 from neocog.runs.nearest_images import nearest_section
+from neocog.runs.network_choice import AUTO_NETWORK
 from neocog.runs.pretrain_report import pretrain_first_screen, pretrain_sections
 from neocog.runs.recipe import Recipe, changed, from_toml
 from neocog.runs.train import train as train_run
@@ -77,7 +78,8 @@ def train(
     Args:
         data: `digits`, a folder of class folders, a folder of idx files, an .npz, .npy or
             HDF5 file, as FILE:IMAGES,LABELS too; None for the recipe's.
-        model: one of `neocog models`.
+        model: one of `neocog models`; `auto` for what the priors of the data say, see
+            `neocog.runs.network_choice`.
         epochs: passes over the training samples.
         budget: seconds for the whole command, instead of epochs.
         seed: of all random numbers.
@@ -230,6 +232,8 @@ def by_the_data(keys: Mapping[str, Any]) -> dict[str, Any]:
     """
     out: dict[str, Any] = {}
     decided = {"model.name", "model.init", "transfer.freeze"}
+    if keys.get("model.name") == AUTO_NETWORK:
+        decided.discard("model.name")
     if _of_transfer(keys):  # of weights that a network of one's own does not have
         decided |= {k for k in keys if k.startswith("model.")}
     if not decided & keys.keys():
@@ -243,6 +247,8 @@ def by_the_data(keys: Mapping[str, Any]) -> dict[str, Any]:
             )
         given["model.init"] = IMAGENET
     start = str(given.get("model.init") or "")
+    if start and given.get("model.name") == AUTO_NETWORK:  # the network that the weights are of
+        del given["model.name"]
     if _semi(given):
         given.setdefault("objective.label_smoothing", 0.0)  # predictions must get confident
         out.pop("model.init", None)
