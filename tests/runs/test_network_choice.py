@@ -93,7 +93,11 @@ def test_a_training_takes_the_network_and_says_why(
     assert line.endswith("as `neocog priors` measured before.")
 
 
-def test_a_short_measurement_trains_twins(cache: Path, many_images: Path) -> None:
+def test_a_measurement_trains_twins_where_there_is_time(cache: Path, many_images: Path) -> None:
     recipe = replace(Recipe(), data=DataConfig(path=str(many_images)))
-    _, (line,) = network_of_priors(recipe, Budget(20.0, began=0.0))
-    assert "measured in at most 2 s" in line
+    made, (line,) = network_of_priors(recipe, Budget(20.0, began=0.0))
+    assert made.model == Recipe().model
+    assert line.endswith("there was no time to measure more; a tenth of the budget is 2 s.")
+    _, (line,) = network_of_priors(recipe, Budget(0.0, began=0.0))
+    assert " points (95 % CI " in line
+    assert line.endswith("measured now.")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +33,13 @@ from neocog.runs.budget import Budget
 from neocog.runs.recipe import ModelConfig, Recipe
 from neocog.stats import mean_interval
 from neocog.training.label_symmetries import squares
-from neocog.training.priors import CONTRASTS, LabeledImages, Training, measure
+from neocog.training.priors import (
+    CONTRASTS,
+    LabeledImages,
+    Training,
+    Trainings,
+    trained_accuracy,
+)
 
 __all__ = [
     "AUTO_NETWORK",
@@ -61,6 +68,9 @@ BLOCK = 256
 
 IMAGES, SEEDS, SECONDS = 500, 3, 20.0
 """Of a short measurement: images to train on, draws, and seconds where there is no budget."""
+
+SHORTEST = 6.0
+"""Seconds below which nothing is measured: a single training may take longer."""
 
 SHARING, BLUR = CONTRASTS[0], CONTRASTS[3]
 """The priors that a network is chosen by."""
@@ -119,7 +129,7 @@ def network_of_priors(
         if not priors:
             seconds = budget.measuring if budget.seconds else SECONDS
             priors = _measured(source, seconds)
-            how = f"measured in at most {seconds:.3g} s"
+            how = f"a tenth of the budget is {seconds:.3g} s" if budget.seconds else "measured now"
     except NeocogError:
         return recipe, ()  # said where the recipe is prepared
     size = (recipe.data.size[0], recipe.data.size[1]) if recipe.data.size else source.sheet.size
@@ -144,7 +154,7 @@ def _chosen(
         reason = f"{BLUR.prior} is worth {blur.words}; its widths {listed} give it no more MACs"
         return replace(default, options=options), f"{default.name} with blur: {reason}"
     if sharing is None:
-        return default, f"{default.name}, the default: there was no time to measure"
+        return default, f"{default.name}, the default: there was no time to measure more"
     reason = f"{SHARING.prior} is worth {sharing.words}"
     if blur is not None:
         reason += f", {BLUR.prior} {blur.words}, which is not decided"
@@ -174,12 +184,20 @@ def _narrower(source: Source, size: tuple[int, int]) -> tuple[int, ...]:
 
 
 def _measured(source: Source, seconds: float) -> dict[str, MeasuredPrior]:
-    """What the priors are worth, from a few trainings of their twins."""
+    """What the priors are worth, from as many trainings of their twins as there is time for."""
+    if seconds < SHORTEST:
+        return {}
     samples = labeled_images(source, None)
     n = min(IMAGES, samples.most)
     twins = (SHARING.without, SHARING.with_, BLUR.with_)
     plan = [Training(name, n, False, seed) for seed in range(SEEDS) for name in twins]
-    done = measure(samples, plan, seconds=seconds)
+    done, last, end = Trainings(), 0.0, time.monotonic() + seconds
+    for training in plan:
+        began = time.monotonic()
+        if began + last > end:
+            break
+        done.accuracy[training], _ = trained_accuracy(samples, training)
+        last = time.monotonic() - began
     out = {}
     for contrast in (SHARING, BLUR):
         differences = done.differences(contrast, n, shuffled=False)
