@@ -40,6 +40,8 @@ def test_outputs_are_the_same_in_every_pose_to_the_bit(by: str, name: str) -> No
     with torch.no_grad():
         base = made(x)
         assert all(torch.equal(made(pose(x)), base) for pose in poses_of(group))
+        other_layout = x.contiguous(memory_format=torch.channels_last)
+        assert torch.equal(made(other_layout), base)
         assert not torch.allclose(net(poses_of(group)[-1](x)), net(x), atol=1e-3)
 
 

@@ -127,8 +127,9 @@ class Symmetrized(nn.Module, ABC):
 class GroupAverage(Symmetrized):
     """The mean of a network's outputs over all poses of the image, weighted by evidence.
 
-    In evaluation the poses are run one after the other, with the memory of one pass, and outputs
-    are sorted before they are summed, so that the order of the poses leaves no rounding. In
+    In evaluation the poses are run one after the other, with the memory of one pass, all in the
+    same layout of memory, and outputs are sorted before they are summed, so that neither layout nor
+    order of the poses leaves a rounding error. In
     training all poses are one batch, so that batch norms see them together.
 
     Example:
@@ -149,11 +150,11 @@ class GroupAverage(Symmetrized):
         mean = _log_mean_exp if self.logits else _mean
         poses = poses_of(self.group)
         if self.training:
-            together = self.inner(torch.cat([pose(x) for pose in poses]))
+            together = self.inner(_laid_out(torch.cat([pose(x) for pose in poses])))
             return pytree.tree_map(lambda out: mean(*_parts(out, len(poses))), together)
-        outputs = [self.inner(poses[0](x))]
+        outputs = [self.inner(_laid_out(poses[0](x)))]
         with _other_pose():
-            outputs += [self.inner(pose(x)) for pose in poses[1:]]
+            outputs += [self.inner(_laid_out(pose(x))) for pose in poses[1:]]
         return pytree.tree_map(mean, *outputs)
 
 
@@ -223,6 +224,11 @@ def canonical_pose(x: Float[Tensor, "B C H W"], group: Group) -> Float[Tensor, "
     best = pose_scores(poses.flatten(0, 1)).view(poses.shape[0], -1).argmax(1)
     index = best.view(-1, 1, 1, 1, 1).expand(-1, 1, *poses.shape[2:])
     return poses.gather(1, index)[:, 0]
+
+
+def _laid_out(x: Tensor) -> Tensor:
+    """Images in one layout of memory, whatever theirs was: another one rounds otherwise."""
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def _parts(out: Any, n: int) -> tuple[Any, ...]:
