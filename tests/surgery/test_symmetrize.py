@@ -6,6 +6,8 @@ from tests.strangers.resnet20 import ResNet20
 from torch import nn
 
 from neocog.errors import ModelError, UsageError
+from neocog.graph.cost import cost
+from neocog.layers.symmetrized import inside_of
 from neocog.store.exported import load_exported, save_exported
 from neocog.surgery.replace import replace
 from neocog.surgery.symmetrize import Symmetry, of_card, symmetrize, symmetry_of
@@ -56,6 +58,9 @@ def test_probabilities_are_averaged_as_they_are() -> None:
     torch.testing.assert_close(made(x).sum(1), torch.ones(2))
     assert symmetry_of(made) == Symmetry("c4")
     assert symmetry_of(net) is None
+    assert inside_of(net) == ()
+    assert inside_of(made)[0].startswith("Predictions are invariant to quarter turns, by averaging")
+    assert cost(made, (3, 4, 4)).status == "complete"
 
 
 def test_wrong_use() -> None:

@@ -16,7 +16,7 @@ from neocog.data.samples import Samples, batch_of
 from neocog.graph.alignment import Alignment, alignment
 from neocog.graph.cost import Cost, cost
 from neocog.graph.receptive_field import ReceptiveField, receptive_field
-from neocog.layers.symmetrized import upright
+from neocog.layers.symmetrized import inside_of, upright
 from neocog.models.exact import ExactModel
 
 __all__ = ["Geometry", "Inside", "geometry_of", "look_inside"]
@@ -120,7 +120,7 @@ def look_inside(
         _named(model, errors),
         _named(model, lie_layers),
         _named(model, aliasing(model, few)),
-        notes,
+        (*inside_of(model.network), *notes),
     )
 
 

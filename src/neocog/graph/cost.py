@@ -10,8 +10,10 @@ that reaches PyTorch's dispatcher is looked up in the table of `graph.ops`. A mo
     batch norm (evaluation)                    2 an output: one factor, one summand
     layer norm, group norm                     7 an output: mean 1, variance 3, scale 1, affine 2
     softmax                                    5 an input
-    max pool                                   K - 1 comparisons per output, for K samples per
-    window average pool                               K an output
+    log-sum-exp                                4 an input
+    sort of n values                           ⌈log₂ n⌉ comparisons a value
+    max pool                                   K - 1 comparisons an output, for K samples a window
+    average pool                               K an output
     sums, means, adaptive pools                1 an input
     interpolation                              1 an output for nearest, 2ᵈ⁺¹ - 1 linear in d axes
     moving, padding, indexing, views           0

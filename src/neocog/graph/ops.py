@@ -165,6 +165,14 @@ def _pool(op: Operation, out: Tensor) -> tuple[int, int]:
     return 0, out.numel() * (math.prod(window_of(op).kernel_size) - compared)
 
 
+def _sort(op: Operation, out: Tensor) -> tuple[int, int]:
+    """As many comparisons a value as halvings of the axis make one of it."""
+    values: Tensor = op.args[0]
+    axis = int(op.given.get("dim", -1))
+    length = values.shape[axis] if values.ndim else 1
+    return 0, values.numel() * (length - 1).bit_length()
+
+
 # ---- the table
 
 _COSTS: dict[str, Cost] = {
@@ -174,7 +182,8 @@ _COSTS: dict[str, Cost] = {
     "attention": _attention,
     "lstm": _lstm,
     "pool": _pool,
-    **{f"{n}/in": _an_input(n) for n in (1, 2, 3, 5)},
+    "sort": _sort,
+    **{f"{n}/in": _an_input(n) for n in (1, 2, 3, 4, 5)},
     **{f"{n}/out": _an_output(n) for n in (1, 2, 3, 7, 15)},
 }
 """FLOPs of an element of the input, or of the output, where no function says more."""
@@ -224,13 +233,15 @@ layer norm     norm        -                7/out        native_layer_norm
 layer norm     norm        -                -            _fused_rms_norm
 group norm     norm        -                7/out        native_group_norm
 softmax        softmax     -                5/in         _softmax _log_softmax _safe_softmax
-sort           other       -                -            sort argsort topk
+sort           other       -                sort         sort argsort
+sort           other       -                -            topk
 reduction      pool        -                1/in         mean amax
 reduction      other       -                1/in         sum amin max min prod argmax argmin
 reduction      other       -                2/in         linalg_vector_norm
 reduction      other       -                3/in         var std var_mean std_mean
-reduction      other       -                -            logsumexp norm any all median nanmedian
-    mode aminmax nansum count_nonzero
+reduction      other       -                4/in         logsumexp
+reduction      other       -                -            norm any all median nanmedian mode aminmax
+    nansum count_nonzero
 cumulative     other       -                1/in         cumsum cumprod cummax cummin
 cumulative     other       -                -            logcumsumexp
 fft            other       -                -            _fft_r2c _fft_c2r _fft_c2c

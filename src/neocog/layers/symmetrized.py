@@ -37,7 +37,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from neocog.symmetry.groups import Group
-from neocog.symmetry.poses import poses_of
+from neocog.symmetry.poses import poses_in_words, poses_of
 
 __all__ = [
     "BY",
@@ -46,6 +46,7 @@ __all__ = [
     "Symmetrized",
     "canonical_pose",
     "in_other_pose",
+    "inside_of",
     "pose_scores",
     "upright",
 ]
@@ -224,6 +225,22 @@ def canonical_pose(x: Float[Tensor, "B C H W"], group: Group) -> Float[Tensor, "
     best = pose_scores(poses.flatten(0, 1)).view(poses.shape[0], -1).argmax(1)
     index = best.view(-1, 1, 1, 1, 1).expand(-1, 1, *poses.shape[2:])
     return poses.gather(1, index)[:, 0]
+
+
+def inside_of(network: nn.Module) -> tuple[str, ...]:
+    """What figures of single layers are of, where a network is symmetrized; () for others.
+
+    Args:
+        network: any network.
+    """
+    if not isinstance(network, Symmetrized):
+        return ()
+    way = "averaging over poses" if isinstance(network, GroupAverage) else "a canonical pose"
+    note = (
+        f"Predictions are invariant to {poses_in_words(network.group)}, by {way}; layers and sizes "
+        "are those of the network inside, in the upright pose."
+    )
+    return (note,)
 
 
 def _laid_out(x: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ from neocog.graph.receptive_field import (
 from neocog.graph.wording import times
 from neocog.jsonable import jsonable, keys
 from neocog.keywords import known_keywords
-from neocog.layers.symmetrized import upright
+from neocog.layers.symmetrized import inside_of, upright
 from neocog.models.declared import count as number_of
 from neocog.models.model import AnyModel, Model
 from neocog.models.suggest import suggestion
@@ -231,7 +231,7 @@ def summary(
         cost=spent,
         fields=fields,
         alignment=aligned,
-        notes=tuple(notes),
+        notes=(*inside_of(network), *notes),
     )
 
 
