@@ -18,6 +18,7 @@ import torch
 from common import Results, Row, spread
 from torch import nn
 
+from neocog.cli.memory import keep_freed_memory
 from neocog.networks.catalog import build
 from neocog.web.opening import opened
 from neocog.web.server import SMALL
@@ -73,6 +74,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fresh", action="store_true", help="measure anew what is there")
     given = parser.parse_args()
+    keep_freed_memory()  # as the command does
     kept = Results(
         "explore",
         "How many steps a second does the explorer answer while an image is dragged?",

@@ -66,6 +66,31 @@ def test_what_is_counted_is_what_is_followed(
         assert torch.equal(x, kept)
 
 
+@pytest.mark.parametrize("made", [make, polyphase, writes_over, Sorted], ids=lambda f: f.__name__)
+def test_an_output_is_handed_on_when_it_is_complete_and_may_be_dropped(
+    made: Callable[[], nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    net = made().eval()
+    found = structure(net, torch.zeros(1, 3, 32, 32))
+    run = Rerun(net, found)
+    xs = torch.rand(3, 1, 3, 32, 32)
+    want = [outputs(net, x, found) for x in xs]
+
+    def half(node: int, value: Tensor) -> Tensor | None:
+        seen[node] = value.clone()
+        return value if node % 2 else None
+
+    seen: dict[int, Tensor] = {}
+    run(xs[0], half)
+    monkeypatch.delattr(replay, "outputs")
+    for x, values in zip(xs, want, strict=True):
+        seen.clear()
+        kept = run(x, half)
+        assert equal([seen.get(k) for k in range(len(values))], values)
+        assert equal(kept, [v if k % 2 else None for k, v in enumerate(values)])
+
+
 class Asks(nn.Module):
     """Takes its way by the numbers."""
 

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import pytest
 import torch
 from tests.symmetry.fields import Regular
@@ -7,16 +9,21 @@ from neocog.layers.polyphase import ChoosePhase, TakePhase
 from neocog.models.external import as_it_is
 from neocog.symmetry.motion import Translation
 from neocog.symmetry.residual import best_fit, relative_error
-from neocog.web.equivariance import Grids, node_baselines, node_errors
+from neocog.web.equivariance import Grids, Moved, NodeErrors, node_errors
 from neocog.web.motions import Motion
 from neocog.web.network import Network
+
+
+def compared(reference: Grids, values: Sequence[torch.Tensor | None], motion: Motion) -> NodeErrors:
+    moved = Moved(reference)
+    moved.take_all(values)
+    return node_errors(moved, motion)
 
 
 def errors(net: nn.Module, x: Tensor, motion: Motion) -> dict[str, float | None]:
     network = Network(as_it_is(net.eval(), tuple(x.shape[1:])))
     reference = Grids(network, network.run(x))
-    moved = network.run(motion.move(x))
-    found = node_errors(reference, moved, motion)
+    found = compared(reference, network.run(motion.move(x)), motion).errors
     return {n.label: e for n, e in zip(network.graph.nodes, found, strict=True)}
 
 
@@ -139,7 +146,7 @@ def test_D7_polyphase_sampling_with_circular_borders_breaks_nowhere() -> None:
     network = Network(as_it_is(net.eval(), (3, 32, 32)))
     reference = Grids(network, network.run(x))
     for motion in (Motion(dx=1), Motion(dx=3, dy=2)):
-        found = node_errors(reference, network.run(motion.move(x)), motion)
+        found = compared(reference, network.run(motion.move(x)), motion).errors
         known = [e for e in found if e is not None]
         assert len(known) > 60
         assert max(known) < 1e-4  # float32 through 20 layers
@@ -189,8 +196,8 @@ def test_beside_a_turn_stands_what_interpolating_costs() -> None:
     network = Network(as_it_is(Thin().eval(), (1, 16, 16)))
     reference = Grids(network, network.run(x))
     turned = Motion(padding="zeros", angle=30)
-    floors = node_baselines(reference, turned)
-    assert floors[1] > 0.2
-    wrong = node_errors(reference, network.run(turned.move(x)), turned)
-    assert wrong[1] > 0.2  # relu commutes with every turn: all of this is interpolation
-    assert set(node_baselines(reference, Motion(dx=1))) == {None}
+    found = compared(reference, network.run(turned.move(x)), turned)
+    assert found.baselines[1] > 0.2
+    assert found.errors[1] > 0.2  # relu commutes with every turn: all of this is interpolation
+    shift = Motion(dx=1)
+    assert set(compared(reference, network.run(shift.move(x)), shift).baselines) == {None}

@@ -3,13 +3,13 @@
 To follow a run takes several times as long as the run. But a network whose way does not depend on
 the numbers performs the same operations for every sample. So the first one is recorded as a
 script: the operations in their order, the weights that each takes, which of them give the nodes'
-outputs, and which write over earlier ones. A run that keeps to the script needs no more than to
-count; one that does not is followed.
+outputs, from when on these are complete, and which write over earlier ones. A run that keeps to the
+script needs no more than to count; one that does not is followed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +23,13 @@ from neocog.graph.outputs import CollectedOutputs, outputs
 from neocog.graph.structure import Structure, follow
 from neocog.graph.tensor_table import memory
 
-__all__ = ["Rerun"]
+__all__ = ["Keep", "Rerun"]
+
+Keep = Callable[[int, Tensor], Tensor | None]
+"""From a node and its output, as soon as it is complete, to what is kept of it.
+
+The output itself, a copy of a part of it, or nothing.
+"""
 
 _ALIAS = torch.ops.aten.detach.default
 """Not counted: PyTorch adds some where somebody holds what an operation gave."""
@@ -45,6 +51,7 @@ class _Step:
         weights: places among its arguments, and identities, of the parameters that it takes.
         out: its outputs; held while the script is written alone.
         gives: nodes, and which of its outputs theirs is.
+        complete: nodes whose outputs are complete before it.
         spoils: nodes whose outputs it writes over.
     """
 
@@ -52,7 +59,21 @@ class _Step:
     weights: tuple[tuple[int, int], ...]
     out: list[Tensor]
     gives: list[tuple[int, int]] = field(default_factory=list)
+    complete: list[int] = field(default_factory=list)
     spoils: list[int] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class _Script:
+    """The operations of a run.
+
+    Args:
+        steps: in their order.
+        complete: nodes whose outputs are complete behind the last.
+    """
+
+    steps: list[_Step]
+    complete: list[int]
 
 
 class Rerun:
@@ -75,7 +96,7 @@ class Rerun:
 
     def __init__(self, module: nn.Module, graph: Structure) -> None:
         self.module, self.graph = module, graph
-        self._script: list[_Step] | None = None
+        self._script: _Script | None = None
         self._learnt = False
 
     @property
@@ -83,36 +104,47 @@ class Rerun:
         """Whether there is a script to keep to."""
         return self._script is not None
 
-    def __call__(self, x: Tensor) -> list[Tensor | None]:
+    def __call__(self, x: Tensor, keep: Keep | None = None) -> list[Tensor | None]:
         """The outputs of every node for a sample, as `outputs` gives them.
 
         Args:
             x: a sample, (1, C, *space).
+            keep: what is kept of each output; all of it if left out. Outputs that are dropped as
+                soon as they are seen cost a network of many layers no memory, and no copies ahead
+                of operations in place.
 
         Raises:
             ModelError: the module fails on it.
         """
-        if not self._learnt:
-            self._learnt = True
-            values, self._script = _learn(self.module, x, self.graph)
-            if self._script is not None and not self._proved(x, values):
-                self._script = None
-            return values
         if self._script is not None:
             try:
-                return _again(self.module, x, self._script, len(self.graph.nodes))
+                return _again(self.module, x, self._script, len(self.graph.nodes), keep)
             except Exception:  # astray, or it fails, which is reported by who follows it
-                return outputs(self.module, x, self.graph)
-        return outputs(self.module, x, self.graph)
+                return _kept(outputs(self.module, x, self.graph), keep)
+        if self._learnt:
+            return _kept(outputs(self.module, x, self.graph), keep)
+        self._learnt = True
+        values, script = _learn(self.module, x, self.graph)
+        if script is not None and self._proved(x, values, script):
+            self._script = script
+        return _kept(values, keep)
 
-    def _proved(self, x: Tensor, values: list[Tensor | None]) -> bool:
-        """Whether the script gives the very numbers that were followed."""
-        assert self._script is not None
-        try:
-            again = _again(self.module, x, self._script, len(values))
-        except Exception:  # of any kind: an external forward may raise anything
-            return False
-        return all(map(_same, values, again))
+    def _proved(self, x: Tensor, values: list[Tensor | None], script: _Script) -> bool:
+        """Whether the script gives the very numbers that were followed, held and copied in time."""
+        for keep in (None, lambda node, value: value.clone()):
+            try:
+                again = _again(self.module, x, script, len(values), keep)
+            except Exception:  # of any kind: an external forward may raise anything
+                return False
+            if not all(map(_same, values, again)):
+                return False
+        return True
+
+
+def _kept(values: list[Tensor | None], keep: Keep | None) -> list[Tensor | None]:
+    if keep is None:
+        return values
+    return [None if v is None else keep(node, v) for node, v in enumerate(values)]
 
 
 def _same(a: Tensor | None, b: Tensor | None) -> bool:
@@ -123,7 +155,7 @@ def _same(a: Tensor | None, b: Tensor | None) -> bool:
 
 def _learn(
     module: nn.Module, x: Tensor, graph: Structure
-) -> tuple[list[Tensor | None], list[_Step] | None]:
+) -> tuple[list[Tensor | None], _Script | None]:
     """The outputs for a first sample, and the script; None where there can be none."""
     collected, recorder = CollectedOutputs(graph), _Recorder()
     own = {memory(t) for t in (*module.parameters(), *module.buffers())}
@@ -134,6 +166,8 @@ def _learn(
         at = collected.computed(moment)
         if at:  # the first is the sample itself
             whole &= recorder.gives(moment.out, at)
+        if at is not None:
+            recorder.complete.append(at)
 
     def written(t: Tensor) -> None:
         nonlocal whole
@@ -147,21 +181,25 @@ def _learn(
     for step in recorder.steps:
         step.out = []
         whole &= str(step.func.overloadpacket.__name__) not in _LOOKS
-    return collected.values, recorder.steps if whole else None
+    script = _Script(recorder.steps, recorder.complete)
+    return collected.values, script if whole else None
 
 
-def _again(module: nn.Module, x: Tensor, script: list[_Step], nodes: int) -> list[Tensor | None]:
+def _again(
+    module: nn.Module, x: Tensor, script: _Script, nodes: int, keep: Keep | None = None
+) -> list[Tensor | None]:
     """The outputs for a sample whose run keeps to the script.
 
     Raises:
         _Astray: it does not.
     """
-    counter = _Counter(script, nodes)
+    counter = _Counter(script.steps, nodes, keep)
     counter.values[0] = given = x.clone()
     with torch.no_grad(), counter:
         module(given)
-    if counter.at != len(script):
+    if counter.at != len(script.steps):
         raise _Astray
+    counter.completed(script.complete)
     return counter.values
 
 
@@ -172,6 +210,7 @@ class _Recorder(DispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()
         self.steps: list[_Step] = []
         self.spoils: list[int] = []
+        self.complete: list[int] = []
         self._off = False
 
     @contextmanager
@@ -186,8 +225,9 @@ class _Recorder(DispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         if not self._off and func is not _ALIAS:
-            step = _Step(func, _weights(args), list(tensors_in(out)), spoils=self.spoils)
-            self.spoils = []
+            step = _Step(func, _weights(args), list(tensors_in(out)))
+            step.complete, step.spoils = self.complete, self.spoils
+            self.complete, self.spoils = [], []
             self.steps.append(step)
         return out
 
@@ -204,11 +244,23 @@ class _Recorder(DispatchMode):  # type: ignore[no-untyped-call]
 class _Counter(DispatchMode):  # type: ignore[no-untyped-call]
     """Keeps to a script."""
 
-    def __init__(self, script: list[_Step], nodes: int) -> None:
+    def __init__(self, script: list[_Step], nodes: int, keep: Keep | None) -> None:
         super().__init__()
-        self.script = script
+        self.script, self.keep = script, keep
         self.values: list[Tensor | None] = [None] * nodes
         self.at = 0
+        self._apart: set[int] = set()
+
+    def completed(self, nodes: list[int]) -> None:
+        """The outputs of some nodes are complete."""
+        if self.keep is None:
+            return
+        for node in nodes:
+            value = self.values[node]
+            if value is not None:
+                kept = self.values[node] = self.keep(node, value)
+                if kept is not value:
+                    self._apart.add(node)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is _ALIAS:
@@ -222,9 +274,11 @@ class _Counter(DispatchMode):  # type: ignore[no-untyped-call]
         if step.func is not func or any(id(args[p]) != i for p, i in step.weights):
             self.at = -len(self.script)  # for good, also where the module takes it lightly
             raise _Astray
+        self.completed(step.complete)
         for node in step.spoils:
             value = self.values[node]
-            self.values[node] = None if value is None else value.clone()
+            if value is not None and node not in self._apart:
+                self.values[node] = value.clone()
         out = func(*args, **(kwargs or {}))
         if step.gives:
             given = list(tensors_in(out))

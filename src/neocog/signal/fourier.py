@@ -19,11 +19,15 @@ __all__ = [
     "power_spectrum",
     "resample",
     "shift_subpixel",
+    "spectrum_of",
 ]
 
 
 def shift_subpixel(
-    x: Float[Tensor, "B C *space"], offset: Num[Tensor, "B axes"]
+    x: Float[Tensor, "B C *space"],
+    offset: Num[Tensor, "B axes"],
+    *,
+    spectrum: Tensor | None = None,
 ) -> Float[Tensor, "B C *space"]:
     """Move each map by any distance, with wrap-around, without loss.
 
@@ -34,6 +38,7 @@ def shift_subpixel(
     Args:
         x: maps.
         offset: in samples, one number per axis: (rows down, columns right) for images.
+        spectrum: `spectrum_of(x)`, where the same maps are moved again and again.
 
     Example:
         >>> x = torch.tensor([[[1.0, 2.0, 3.0, 2.0]]])
@@ -42,7 +47,7 @@ def shift_subpixel(
         [1.293, 1.293, 2.707, 2.707]
     """
     axes = tuple(range(2, x.dim()))
-    spectrum = torch.fft.rfftn(x, dim=axes)
+    spectrum = spectrum_of(x) if spectrum is None else spectrum
     for i, axis in enumerate(axes):
         n, half = x.shape[axis], axis == axes[-1]
         frequencies = torch.fft.rfftfreq if half else torch.fft.fftfreq
@@ -55,6 +60,17 @@ def shift_subpixel(
         spectrum = spectrum * turn.view(shape).to(spectrum.dtype)
     moved: Tensor = torch.fft.irfftn(spectrum, s=x.shape[2:], dim=axes)
     return moved
+
+
+def spectrum_of(x: Float[Tensor, "B C *space"]) -> Tensor:
+    """The Fourier transform of each map over its space; half of the last axis, as maps are real.
+
+    Example:
+        >>> spectrum_of(torch.tensor([[[1.0, 0.0, -1.0, 0.0]]]))
+        tensor([[[0.+0.j, 2.+0.j, 0.+0.j]]])
+    """
+    spectrum: Tensor = torch.fft.rfftn(x, dim=tuple(range(2, x.dim())))
+    return spectrum
 
 
 def resample(

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import reduce
@@ -173,13 +173,21 @@ class Translation(Transformation):
             whole = False
         return None if whole else known.to(x.device)
 
-    def candidates(self, x: Tensor, jump: Jump, room: Tensor | None = None) -> Iterator[Tensor]:
+    def candidates(
+        self,
+        x: Tensor,
+        jump: Jump,
+        room: Tensor | None = None,
+        *,
+        spectrum: Callable[[], Tensor] | None = None,
+    ) -> Iterator[Tensor]:
         """T x as a layer may perform it on its grid: by whole samples on either side, and exactly.
 
         Args:
             x: maps, (B, C, *S).
             jump: pixels from one of their samples to the next.
             room: buffer like x; allocated if left out.
+            spectrum: gives the Fourier transform of x; computed if left out.
 
         Yields:
             Shifted maps, each combination of axes once; each is valid until the next is drawn.
@@ -193,7 +201,9 @@ class Translation(Transformation):
                 yield shift_into(room, x, whole[0].tolist(), circular=self.fill == "circular")
             else:
                 yield self._whole(x, whole.expand(len(x), -1))
-        if any(between):
+        if any(between) and spectrum is not None and self.fill == "circular":
+            yield shift_subpixel(x, steps.expand(len(x), -1).to(x.dtype), spectrum=spectrum())
+        elif any(between):
             yield self(x, jump)
 
     def _whole(self, x: Tensor, steps: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ its samples along with the image is not blamed for the grid.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -29,6 +29,7 @@ def residuals(
     known: Tensor | None = None,
     field: FeatureField = SCALAR,
     room: Tensor | None = None,
+    spectrum: Callable[[], Tensor] | None = None,
 ) -> Iterator[Tensor]:
     """T f(x) - f(T x) where known, for each T that a layer may perform on its grid.
 
@@ -40,12 +41,13 @@ def residuals(
         known: the region, from `Transformation.known`; None for everywhere.
         field: what the channels of f(x) mean.
         room: buffer like `reference`; allocated if left out.
+        spectrum: gives the Fourier transform of `reference`; computed if left out.
 
     Yields:
         Residuals; each is valid until the next is drawn.
     """
     if isinstance(motion, Translation):
-        candidates = motion.candidates(reference, jump, room)
+        candidates = motion.candidates(reference, jump, room, spectrum=spectrum)
     else:
         candidates = iter((motion(reference, jump, field),))
     for expected in candidates:

@@ -22,6 +22,7 @@ from neocog.explainers.maps.channel_weights import method_of
 from neocog.explainers.maps.objective import value
 from neocog.graph.activations import exchanging, first_tensor
 from neocog.graph.hooks import hooked
+from neocog.graph.replay import Keep
 from neocog.verbs.explain_cells import cells_of
 from neocog.web.network import Network
 from neocog.web.query import whole, words
@@ -101,16 +102,18 @@ class Cams:
         self._known[key] = replace(cam, cells=self._cells_of(cam)), reason
         return self._known[key]
 
-    def along(self, x: Tensor, wanted: Wanted) -> tuple[list[Tensor | None], Explained]:
-        """What every node gives out, and the map.
+    def along(
+        self, x: Tensor, wanted: Wanted, keep: Keep | None = None
+    ) -> tuple[list[Tensor | None], Explained]:
+        """What every node gives out, or what is kept of it, and the map.
 
         Raises:
             NeocogError: there is no such layer, class or method.
         """
         known = self._known.get((wanted.layer, wanted.method))
         if known is None or known[0].layer in self._apart or method_of(wanted.method).class_free:
-            return self.network.run(x), self.of(x, wanted)
-        values, leaves, output = self._recorded(x, known[0].layer)
+            return self.network.run(x, keep), self.of(x, wanted)
+        values, leaves, output = self._recorded(x, known[0].layer, keep)
         if len(leaves) != 1 or output is None or not output.requires_grad:
             self._apart.add(known[0].layer)
             return values, self.of(x, wanted)
@@ -134,7 +137,7 @@ class Cams:
         return values, (cam, known[1])
 
     def _recorded(
-        self, x: Tensor, layer: str
+        self, x: Tensor, layer: str, keep: Keep | None
     ) -> tuple[list[Tensor | None], list[Tensor], Tensor | None]:
         """A run that records gradients behind a layer: all outputs, its own as a leaf, the last."""
         leaves: list[Tensor] = []
@@ -152,7 +155,7 @@ class Cams:
         module = self.network.module
         keeping = hooked([("", module)], after=last)
         with torch.no_grad(), keeping, exchanging(module, layer, exchange):
-            values = self.network.run(x)
+            values = self.network.run(x, keep)
         plain = [None if v is None else v.detach() for v in values]
         return plain, leaves, outputs[-1] if outputs else None
 

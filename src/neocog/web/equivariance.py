@@ -15,19 +15,21 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from neocog.signal.fourier import spectrum_of
 from neocog.symmetry.fields import SCALAR, FeatureField, field_of
-from neocog.symmetry.motion import Transformation
+from neocog.symmetry.motion import Transformation, Translation
 from neocog.symmetry.residual import residuals
 from neocog.web.motions import Motion
 from neocog.web.network import Network
 
-__all__ = ["Grids", "node_baselines", "node_errors"]
+__all__ = ["Grids", "Moved", "NodeErrors", "node_errors"]
 
 MOST = 2**20
 """Values that are compared at most; of larger networks every n-th channel is."""
@@ -40,7 +42,7 @@ _LITTLE = 0.01
 """Of a map's norm: what must be known of it, at least, to say anything."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Grid:
     """Nodes whose maps have one grid.
 
@@ -49,6 +51,7 @@ class _Grid:
         owner: which of them each channel is from.
         few: some channels of each, by which what interpolating costs is judged.
         maps: of the unshifted image, (1, channels, *space).
+        moved: buffer for those of a moved one, as large.
         whole: the norm of each node's.
         jump: pixels from one sample to the next, along each axis.
         field: what their channels mean.
@@ -58,9 +61,15 @@ class _Grid:
     owner: Tensor
     few: Tensor
     maps: Tensor
+    moved: Tensor
     whole: Tensor
     jump: tuple[float, ...]
     field: FeatureField
+
+    @cached_property
+    def spectrum(self) -> Tensor:
+        """The Fourier transform of `maps`, which stay while the image is dragged."""
+        return spectrum_of(self.maps)
 
 
 class Grids:
@@ -80,32 +89,32 @@ class Grids:
     ) -> None:
         self.network = network
         self.values = values
-        wanted = range(len(values)) if nodes is None else nodes
+        self.nodes = wanted = range(len(values)) if nodes is None else nodes
         total = sum(v.numel() for k in wanted if (v := values[k]) is not None)
         self.step = -(-total // MOST) or 1
         by_grid: dict[tuple[object, ...], list[int]] = defaultdict(list)
         self.vectors: list[int] = []
+        self._scalar: dict[int, bool] = {}
         for node, value in zip(network.graph.nodes, values, strict=True):
             if node.id not in wanted:
                 continue
             maps = None if value is None else network.maps(node, value)
             jump = network.jump(node)
             if maps is not None and jump is not None:
-                by_grid[tuple(maps.shape[2:]), jump, self.field(node.id)].append(node.id)
+                field = self.field(node.id)
+                self._scalar[node.id] = field is SCALAR
+                by_grid[tuple(maps.shape[2:]), jump, field].append(node.id)
             elif value is not None and _is_vector(value):
                 self.vectors.append(node.id)
+        self.places: dict[int, Tensor] = {}
+        """Where in its grid's buffer the maps of a node go."""
         self.grids = [self._grid(ids) for ids in by_grid.values()]
 
-    def side_by_side(self, ids: Sequence[int], values: Sequence[Tensor | None]) -> list[Tensor]:
-        """The maps of some nodes, thinned out where there are too many scalar ones."""
-        parts = []
-        for id in ids:
-            value = values[id]
-            maps = None if value is None else self.network.maps(self.network.graph.nodes[id], value)
-            assert maps is not None
-            step = self.step if self.field(id) is SCALAR else 1
-            parts.append(maps[:, ::step].float().cpu())
-        return parts
+    def thinned(self, id: int, value: Tensor) -> Tensor | None:
+        """The maps of a node, thinned out where there are too many scalar ones."""
+        maps = self.network.maps(self.network.graph.nodes[id], value)
+        step = self.step if self._scalar[id] else 1
+        return None if maps is None else maps[:, ::step]
 
     def field(self, id: int) -> FeatureField:
         """What the channels of a node mean, where it is a layer that declares it."""
@@ -115,7 +124,12 @@ class Grids:
         return field_of(self.network.module.get_submodule(node.name))
 
     def _grid(self, ids: list[int]) -> _Grid:
-        parts = self.side_by_side(ids, self.values)
+        parts = [
+            part.float().cpu()
+            for id in ids
+            if (value := self.values[id]) is not None
+            and (part := self.thinned(id, value)) is not None
+        ]
         counts = [p.shape[1] for p in parts]
         owner = torch.cat([torch.full((n,), k) for k, n in enumerate(counts)])
         field = self.field(ids[0])
@@ -123,95 +137,162 @@ class Grids:
         few = few if field is SCALAR else torch.ones_like(few)
         jump = self.network.jump(self.network.graph.nodes[ids[0]]) or ()
         maps = torch.cat(parts, 1).contiguous()
+        moved = torch.empty_like(maps)
+        self.places |= zip(ids, moved.split(counts, 1), strict=True)
         whole = _norms(maps, owner, len(ids))
-        return _Grid(tuple(ids), owner, few.nonzero()[:, 0], maps, whole, jump, field)
+        return _Grid(tuple(ids), owner, few.nonzero()[:, 0], maps, moved, whole, jump, field)
 
 
-def node_errors(
-    reference: Grids, moved: Sequence[Tensor | None], motion: Motion
-) -> list[float | None]:
-    """The error of each node; None where it does not apply, or its field has no such motion.
+class Moved:
+    """What the nodes give out for a moved image, as far as it is compared: taken as it comes.
 
     Args:
-        reference: of the unshifted image.
-        moved: an output a node, of the moved image.
+        reference: what it is compared with. Its buffers hold one moved image at a time.
+    """
+
+    def __init__(self, reference: Grids) -> None:
+        self.reference = reference
+        self.vectors: dict[int, Tensor] = {}
+        self._taken: set[int] = set()
+
+    def take(self, id: int, value: Tensor) -> None:
+        """A node's output."""
+        place = self.reference.places.get(id)
+        if place is not None:
+            maps = self.reference.thinned(id, value)
+            if maps is not None and maps.shape == place.shape:
+                place.copy_(maps)
+                self._taken.add(id)
+        elif id in self.reference.vectors:
+            self.vectors[id] = value.clone()
+
+    def take_all(self, values: Sequence[Tensor | None]) -> None:
+        """An output a node, None where there is none."""
+        for id, value in enumerate(values):
+            if value is not None:
+                self.take(id, value)
+
+    def has(self, ids: Sequence[int]) -> bool:
+        """Whether the maps of all these nodes are there."""
+        return self._taken.issuperset(ids)
+
+
+@dataclass(frozen=True)
+class NodeErrors:
+    """What a motion breaks.
+
+    Args:
+        errors: the equivariance error of each node; None where it does not apply, or its field has
+            no such motion.
+        baselines: what interpolation alone does to the maps of each node, in a round trip and once
+            more; None where nothing is interpolated, and for an output without space. Of a few
+            channels a node: it is a yardstick, and takes twice the work of what it stands beside.
+    """
+
+    errors: list[float | None]
+    baselines: list[float | None]
+
+
+def node_errors(moved: Moved, motion: Motion) -> NodeErrors:
+    """The error of each node, and its interpolation baseline.
+
+    Args:
+        moved: of the moved image, beside the unshifted one.
         motion: what lies between.
     """
-    errors: list[float | None] = [None] * len(moved)
+    reference = moved.reference
+    count = len(reference.values)
+    found = NodeErrors([None] * count, [None] * count)
     size = reference.network.size
     transformation = motion.transformation(len(size))
     for grid in reference.grids:
-        if any(moved[id] is None for id in grid.nodes) or not _holds(grid.field, transformation):
+        if not _holds(grid.field, transformation):
             continue
-        parts = reference.side_by_side(grid.nodes, moved)
-        space, channels = grid.maps.shape[2:], sum(p.shape[1] for p in parts)
-        if channels != grid.maps.shape[1] or any(p.shape[2:] != space for p in parts):
-            continue
-        maps, room = reference.network.room(tuple(grid.maps.shape))
-        torch.cat(parts, 1, out=maps)
-        ratios = _ratios(grid, maps, transformation, size, room)
-        for id, error in zip(grid.nodes, ratios, strict=True):
-            errors[id] = error
+        known = transformation.known(grid.maps, grid.jump, size)
+        expected: Tensor | None = None
+        if not isinstance(transformation, Translation):
+            expected = transformation(grid.maps, grid.jump, grid.field)
+        if moved.has(grid.nodes):
+            room = reference.network.room(tuple(grid.maps.shape))
+            ratios = _ratios(grid, transformation, size, room, known=known, expected=expected)
+            for id, error in zip(grid.nodes, ratios, strict=True):
+                found.errors[id] = error
+        if not transformation.exact:
+            for id, baseline in zip(
+                grid.nodes, _baselines(grid, transformation, known, expected), strict=True
+            ):
+                found.baselines[id] = baseline
     for id in reference.vectors:
-        a, b = reference.values[id], moved[id]
+        a, b = reference.values[id], moved.vectors.get(id)
         if a is None or b is None or not _holds(reference.field(id), transformation):
             continue
         if a.shape == b.shape:
             wrong = transformation.mix(a, reference.field(id)) - b
-            errors[id] = _ratio(float(wrong.float().norm()), float(a.float().norm()))
-    return errors
+            found.errors[id] = _ratio(float(wrong.float().norm()), float(a.float().norm()))
+    return found
 
 
-def node_baselines(reference: Grids, motion: Motion) -> list[float | None]:
-    """What interpolation alone does to the maps of each node, in a round trip and once more.
-
-    Of a few channels a node: it is a yardstick, and takes twice the work of what it stands beside.
-
-    None for each where nothing is interpolated, and for an output without space.
-    """
-    baselines: list[float | None] = [None] * len(reference.values)
-    size = reference.network.size
-    transformation = motion.transformation(len(size))
-    if transformation.exact:
-        return baselines
-    for grid in reference.grids:
-        if not _holds(grid.field, transformation):
-            continue
-        maps, owner = grid.maps[:, grid.few], grid.owner[grid.few]
-        expected = transformation(maps, grid.jump, grid.field)
-        wrong = transformation.inverse.round_trip(expected, grid.jump) - expected
-        known = transformation.known(maps, grid.jump, size)
-        if known is not None:
-            wrong, maps = wrong * known, maps * known
-        both = (_norms(t, owner, len(grid.nodes)).tolist() for t in (wrong, maps))
-        for id, w, n in zip(grid.nodes, *both, strict=True):
-            baselines[id] = _ratio(w, n)
-    return baselines
+def _baselines(
+    grid: _Grid, motion: Transformation, known: Tensor | None, expected: Tensor | None
+) -> list[float | None]:
+    maps, owner = grid.maps[:, grid.few], grid.owner[grid.few]
+    there = motion(maps, grid.jump, grid.field) if expected is None else expected[:, grid.few]
+    wrong = motion.inverse.round_trip(there, grid.jump) - there
+    if known is not None:
+        wrong, maps = wrong * known, maps * known
+    both = (_norms(t, owner, len(grid.nodes)).tolist() for t in (wrong, maps))
+    return [_ratio(w, n) for w, n in zip(*both, strict=True)]
 
 
 def _ratios(
-    grid: _Grid, maps: Tensor, motion: Transformation, size: tuple[int, ...], room: Tensor
+    grid: _Grid,
+    motion: Transformation,
+    size: tuple[int, ...],
+    room: Tensor,
+    *,
+    known: Tensor | None,
+    expected: Tensor | None,
 ) -> list[float | None]:
     def norms(t: Tensor) -> Tensor:
         return _norms(t, grid.owner, len(grid.nodes))
 
-    known = motion.known(grid.maps, grid.jump, size)
     base = seen = grid.whole
     if known is not None:
         base = norms(torch.mul(grid.maps, known, out=room))
         inside = motion.inverse.known(grid.maps, grid.jump, size)
         seen = base if inside is None else norms(torch.mul(grid.maps, inside, out=room))
     least = torch.full_like(base, torch.inf)
-    moved = residuals(
-        motion, grid.maps, maps, jump=grid.jump, known=known, field=grid.field, room=room
-    )
-    for wrong in moved:
+    for wrong in _residuals(grid, motion, room, known=known, expected=expected):
         least = torch.minimum(least, norms(wrong))
     # Else nearly all content is where one side does not know it.
     measurable = torch.minimum(base, seen) > _LITTLE * grid.whole
     ratio = torch.where(measurable, least / base.clamp(min=_TINY), torch.inf)
     ratio[(grid.whole <= _TINY) & (least <= _TINY)] = 0.0
     return [r if math.isfinite(r) else None for r in ratio.tolist()]
+
+
+def _residuals(
+    grid: _Grid,
+    motion: Transformation,
+    room: Tensor,
+    *,
+    known: Tensor | None,
+    expected: Tensor | None,
+) -> Iterator[Tensor]:
+    """Those of a shift, of which the best fit counts; or what is expected less what there is."""
+    if expected is not None:
+        wrong = torch.sub(expected, grid.moved, out=room)
+        return iter((wrong if known is None else wrong.mul_(known),))
+    return residuals(
+        motion,
+        grid.maps,
+        grid.moved,
+        jump=grid.jump,
+        known=known,
+        field=grid.field,
+        room=room,
+        spectrum=lambda: grid.spectrum,
+    )
 
 
 def _holds(field: FeatureField, motion: Transformation) -> bool:

@@ -21,7 +21,7 @@ from neocog.graph.operations import Call, Operation, watching
 from neocog.graph.preserve import exact
 from neocog.graph.reach.intervals import Reach, of_input
 from neocog.graph.reach.trace import Field, Tracer
-from neocog.graph.replay import Rerun
+from neocog.graph.replay import Keep, Rerun
 from neocog.graph.structure import Node, Structure, follow, structure
 from neocog.graph.walk import Follower
 from neocog.jsonable import jsonable
@@ -133,7 +133,7 @@ class Network:
         self.opaque = model.black_box
         like = next((p for p in self.module.parameters() if p.is_floating_point()), torch.zeros(()))
         self.device, self.dtype = like.device, like.dtype
-        self._rooms: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
+        self._rooms: dict[tuple[int, ...], Tensor] = {}
 
     def blank(self) -> Tensor:
         """A sample of zeros."""
@@ -315,22 +315,22 @@ class Network:
 
     # ---- running it
 
-    def room(self, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    def room(self, shape: tuple[int, ...]) -> Tensor:
         """Memory for maps that are compared, kept from step to step: fresh pages cost much."""
         if shape not in self._rooms:
             if len(self._rooms) >= _ROOMS:
                 self._rooms.clear()
-            self._rooms[shape] = torch.empty(shape), torch.empty(shape)
+            self._rooms[shape] = torch.empty(shape)
         return self._rooms[shape]
 
     @cached_property
     def _rerun(self) -> Rerun:
         return Rerun(self.module, self.graph)
 
-    def run(self, x: Tensor) -> list[Tensor | None]:
-        """What every node gives out for a sample."""
+    def run(self, x: Tensor, keep: Keep | None = None) -> list[Tensor | None]:
+        """What every node gives out for a sample, or what is kept of it."""
         with exact():
-            return self._rerun(self.ready(x))
+            return self._rerun(self.ready(x), keep)
 
     def units(
         self, x: Tensor, wanted: Mapping[int, Sequence[Sequence[int]]]

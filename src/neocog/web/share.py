@@ -29,7 +29,15 @@ from neocog.web.motions import Motion
 from neocog.web.page_file import page_file
 from neocog.web.query import flag, whole, words
 from neocog.web.session import Session
-from neocog.web.step import Pass, channels_of, errors_of, pass_of, planes_of, predictions_of
+from neocog.web.step import (
+    Pass,
+    channels_of,
+    errors_of,
+    moved_of,
+    pass_of,
+    planes_of,
+    predictions_of,
+)
 from neocog.web.unit import units
 
 __all__ = ["BYTES", "SECONDS", "Saving"]
@@ -192,12 +200,15 @@ class Saving:
             node = one.network.node(id)
             if one.values[id] is not None:
                 maps += planes_of(frame, one, node, channels, side)
+        moved = None if motion.identity else moved_of(one.reference, self.steps[k]["errors"])
+        if moved is not None:
+            moved.take_all(one.values)
         header = {
             **predictions_of(self.session, one, self.id, 10),
             "image": _image(frame, one, 512 if every else _IMAGE),
             "maps": maps,
             "cam": None if one.cam is None else _cam(frame, one),
-            "errors": None if motion.identity else errors_of(one, self.steps[k]["errors"]),
+            "errors": None if moved is None else errors_of(moved, motion),
             "reason": one.reason or (None if one.cam or self.cam else _NO_CAM),
             "ms": 0,
         }

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from neocog.errors import NeocogError, UsageError
 from neocog.graph.output_kind import kind_of, probabilities
+from neocog.graph.replay import Keep
 from neocog.graph.structure import Node
 from neocog.web.album import displayed
 from neocog.web.cam import Cams, Explained, Wanted
-from neocog.web.equivariance import node_baselines, node_errors
+from neocog.web.equivariance import Moved, node_errors
 from neocog.web.frame import Frame
 from neocog.web.motions import Motion
 from neocog.web.network import Network
@@ -30,6 +31,7 @@ __all__ = [
     "Pass",
     "channels_of",
     "errors_of",
+    "moved_of",
     "pass_of",
     "planes_of",
     "predictions_of",
@@ -75,7 +77,7 @@ class Pass:
         reference: what it gives out for the unshifted image.
         motion: what lies between.
         x: the moved image, (1, C, *space).
-        values: what every node gives out for it; None where there is nothing.
+        values: what every node gives out for it; None where there is nothing, or nothing was kept.
         cam: its Grad-CAM map, and why of its layer; None where none is wanted or possible.
         reason: why there is no map though one is wanted.
     """
@@ -90,9 +92,23 @@ class Pass:
 
 
 def pass_of(
-    session: Session, model: int, id: str, motion: Motion, wanted: Wanted | None = None
+    session: Session,
+    model: int,
+    id: str,
+    motion: Motion,
+    wanted: Wanted | None = None,
+    *,
+    keep: Keep | None = None,
 ) -> Pass:
     """An image, moved, through a model; with Grad-CAM where it is wanted.
+
+    Args:
+        session: models and images.
+        model: which.
+        id: of the image.
+        motion: that it is moved by.
+        wanted: Grad-CAM.
+        keep: what is kept of each node's output; all of it if left out.
 
     Raises:
         NeocogError: there is no such image, or the model fails on it.
@@ -109,12 +125,12 @@ def pass_of(
         return plain if wanted is None else _with_cam(session.cams[model], plain, wanted)
     x = motion.move(reference.x)
     if wanted is None or network.opaque:
-        moved = replace(plain, x=x, values=network.run(x))
+        moved = replace(plain, x=x, values=network.run(x, keep))
         return moved if wanted is None else _with_cam(session.cams[model], moved, wanted)
     try:
-        values, cam = session.cams[model].along(x, wanted)
+        values, cam = session.cams[model].along(x, wanted, keep)
     except NeocogError:  # which of the two fails is found out by each alone
-        moved = replace(plain, x=x, values=network.run(x))
+        moved = replace(plain, x=x, values=network.run(x, keep))
         return _with_cam(session.cams[model], moved, wanted)
     return replace(plain, x=x, values=values, cam=cam)
 
@@ -146,14 +162,26 @@ def step(session: Session, query: Mapping[str, Any]) -> bytes:
     id = words(query, "image", None)
     motion = Motion.of(query.get("motion"))
     top = whole(query, "top", 10, low=1, high=1000)
-    one = pass_of(session, model, id, motion, Wanted.of(query.get("cam")))
+    reference = session.reference(model, id)
+    requests = _requests(reference.network, query)
+    moved = moved_of(reference, query.get("errors"))
+    held = {node.id for node, _ in requests} | {len(reference.values) - 1}
+
+    def keep(node: int, value: Tensor) -> Tensor | None:
+        if moved is not None:
+            moved.take(node, value)
+        return value if node in held else None
+
+    one = pass_of(session, model, id, motion, Wanted.of(query.get("cam")), keep=keep)
+    if moved is not None and motion.identity:
+        moved.take_all(one.values)
     frame = Frame()
     header = {
         **predictions_of(session, one, id, top),
         "image": _image(frame, one.x),
-        "maps": _maps(frame, one, query),
+        "maps": _maps(frame, one, requests, full=flag(query, "full", False)),
         "cam": None if one.cam is None else _cam(frame, one.network, one.cam),
-        "errors": errors_of(one, query.get("errors")),
+        "errors": None if moved is None else errors_of(moved, motion),
         "reason": one.reason,
         "ms": round((time.perf_counter() - began) * 1000, 2),
     }
@@ -178,25 +206,34 @@ def predictions_of(session: Session, one: Pass, id: str, top: int) -> dict[str, 
     return {"prediction": first, "reference": unshifted[0] if unshifted else None}
 
 
-def errors_of(one: Pass, wanted: object) -> list[dict[str, Any]] | None:
-    """Equivariance errors of some nodes, or of all, and their interpolation baselines.
+def moved_of(reference: Reference, wanted: object) -> Moved | None:
+    """Where the outputs for a moved image are taken that errors are computed of.
+
+    Args:
+        reference: the unshifted image.
+        wanted: true, false or a list of nodes.
 
     Raises:
-        UsageError: `errors` is neither true, false nor a list of nodes.
+        UsageError: `wanted` is neither.
     """
     nodes: tuple[int, ...] | None = None
     if isinstance(wanted, list):
         if len(wanted) > 10**4:
             raise UsageError("`errors` is true, false or a list of at most 10,000 nodes.")
         each = (whole({"errors": k}, "errors", None, low=0, high=10**6) for k in wanted)
-        nodes = tuple(sorted({one.network.node(k).id for k in each}))
+        nodes = tuple(sorted({reference.network.node(k).id for k in each}))
     elif not flag({"errors": wanted}, "errors", False):
         return None
-    grids = one.reference.grids(nodes)
-    errors = node_errors(grids, one.values, one.motion)
-    baselines = node_baselines(grids, one.motion)
-    ids = range(len(errors)) if nodes is None else nodes
-    return [{"node": k, "error": errors[k], "baseline": baselines[k]} for k in ids]
+    return Moved(reference.grids(nodes))
+
+
+def errors_of(moved: Moved, motion: Motion) -> list[dict[str, Any]]:
+    """Equivariance errors of the nodes that were taken, and their interpolation baselines."""
+    found = node_errors(moved, motion)
+    return [
+        {"node": k, "error": found.errors[k], "baseline": found.baselines[k]}
+        for k in moved.reference.nodes
+    ]
 
 
 def _image(frame: Frame, x: Tensor) -> dict[str, Any]:
@@ -206,22 +243,32 @@ def _image(frame: Frame, x: Tensor) -> dict[str, Any]:
     return frame.add(x[0])
 
 
-def _maps(frame: Frame, one: Pass, query: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _requests(network: Network, query: Mapping[str, Any]) -> list[tuple[Node, object]]:
+    """The nodes whose maps are wanted, each with which of its channels."""
     wanted = query.get("maps") or []
     if not isinstance(wanted, list) or len(wanted) > MAPS:
         raise UsageError(f"`maps` is a list of at most {MAPS} requests; got something else.")
-    full = flag(query, "full", False) and len(wanted) == 1
-    out: list[dict[str, Any]] = []
+    requests: list[tuple[Node, object]] = []
     for request in wanted:
         if not isinstance(request, dict):
             raise UsageError("Each of `maps` is an object with node and channels.")
-        node = one.network.node(whole(request, "node", None, low=0, high=10**6))
+        node = network.node(whole(request, "node", None, low=0, high=10**6))
+        requests.append((node, request.get("channels")))
+    return requests
+
+
+def _maps(
+    frame: Frame, one: Pass, requests: Sequence[tuple[Node, object]], *, full: bool
+) -> list[dict[str, Any]]:
+    most = FULL if full and len(requests) == 1 else SIDE
+    out: list[dict[str, Any]] = []
+    for node, wanted in requests:
         if one.values[node.id] is None:
             continue
-        channels = channels_of(request.get("channels"), one.network, node, one.reference)
+        channels = channels_of(wanted, one.network, node, one.reference)
         if len(out) + len(channels) > MAPS:
             raise UsageError(f"A step gives at most {MAPS} maps; more were requested.")
-        out += planes_of(frame, one, node, channels, FULL if full else SIDE)
+        out += planes_of(frame, one, node, channels, most)
     return out
 
 
