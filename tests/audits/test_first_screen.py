@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.field.test_sentences_of_an_audit import BEYOND, aligned, audit, border, layer, row, shift
+from tests.audits.test_sections import BEYOND, aligned, audit, border, layer, row, shift
 
 from neocog.audits.aliasing import Aliasing
 from neocog.audits.compare import Compared
