@@ -11,7 +11,7 @@ def test_samples_of_unknown_class_count_neither_way() -> None:
     right, notes = of_known(np.array([0, 1, 1, 0]), np.array([0, -1, 2, -1]))
     assert right is not None
     assert right.tolist() == [True, False]
-    assert notes == ["Accuracy is of 2 of these 4 samples, whose class the model knows."]
+    assert notes == ["Accuracy covers the 2 of 4 samples whose class the model knows."]
     assert of_known(np.array([0]), np.array([-1])) == (None, [])
     right, notes = of_known(np.array([1, 1]), np.array([1, 0]))
     assert (right.tolist(), notes) == ([True, False], [])

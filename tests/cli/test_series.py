@@ -10,7 +10,7 @@ def test_the_size_of_a_series_goes_where_size_goes() -> None:
     opening = {"mean": (0.5,)}
     assert sized(opening, None) is opening
     assert sized(opening, (1, 64)) == {"mean": (0.5,), "size": (1, 64)}
-    with pytest.raises(click.UsageError, match="say the same"):
+    with pytest.raises(click.UsageError, match="mean the same"):
         sized({"size": (1, 64)}, (1, 64))
 
 

@@ -17,7 +17,7 @@ def test_labels_beyond_the_outputs_are_unknown_and_said() -> None:
     assert y.tolist() == [0, -1, 1]
     assert names == ("a", "b")
     (note,) = notes
-    assert note.startswith("1 of 3 labels are beyond the model's 2 outputs (the largest is 5): ")
+    assert note.startswith("1 of 3 labels exceed the model's 2 outputs (the largest is ")
 
 
 def test_labels_by_name_are_matched() -> None:

@@ -41,7 +41,7 @@ def test_samples_that_are_named_by_their_training_are_all_taken() -> None:
     assert found.ids is None
     assert found.rows(SPLIT) is None
     assert found.notes == (
-        "The models see images at 4 × 4 and 8 × 8: a pixel of the one is no pixel of the other.",
+        "The models use images at 4 × 4 and 8 × 8, so their pixels differ in size.",
     )
 
 

@@ -138,7 +138,7 @@ class Grids:
         jump = self.network.jump(self.network.graph.nodes[ids[0]]) or ()
         maps = torch.cat(parts, 1).contiguous()
         moved = torch.empty_like(maps)
-        self.places |= zip(ids, moved.split(counts, 1), strict=True)
+        self.places |= zip(ids, torch.split(moved, counts, 1), strict=True)
         whole = _norms(maps, owner, len(ids))
         return _Grid(tuple(ids), owner, few.nonzero()[:, 0], maps, moved, whole, jump, field)
 
