@@ -9,6 +9,7 @@ from neocog.audits.motion import rotation, scale
 from neocog.data.samples import Samples
 from neocog.errors import UsageError
 from neocog.models.exact import ExactModel
+from neocog.networks.catalog import build
 from neocog.symmetry.motion import rotation_by
 
 
@@ -108,3 +109,20 @@ def test_wrong_use() -> None:
         scale(model, images(), factors=(0.0,))
     with pytest.raises(UsageError, match="this one outputs maps"):
         rotation(ExactModel(nn.Identity(), task="segment"), images())
+
+
+def test_E6_the_curve_of_a_symmetric_network_repeats_every_quarter_turn() -> None:
+    data = images(6, 24)
+    results = []
+    for symmetry in ("c8", "none"):
+        torch.manual_seed(0)
+        options = {"symmetry": symmetry, "widths": (8, 16), "depths": (1, 1)}
+        network = build("convnet", num_classes=3, in_channels=1, size=(24, 24), options=options)
+        results.append(rotation(ExactModel(network.eval()), data, step=30))
+    turning, plain = results
+    assert turning.quarter_turn_error < 1e-4 < 0.01 < plain.quarter_turn_error
+    assert turning.quarter_turn_agreement == 1
+    change = np.array(turning.sweep.change)
+    # The same pixels, interpolated at the same angle and then turned: float32 rounding.
+    np.testing.assert_allclose(change[3:], change[:-3], atol=1e-4)
+    assert np.ptp(np.array(plain.sweep.change)[[3, 6, 9]]) > 1e-4
