@@ -86,6 +86,18 @@ def test_npy_files_beside_each_other_are_one_set(tmp_path):
         open_data(tmp_path / "alone.npy")
 
 
+@pytest.mark.parametrize("beside", ["features.npy", "features.h5"])
+def test_arrays_beside_images_are_not_the_data(beside, tmp_path):
+    from PIL import Image
+
+    for i in range(3):
+        Image.fromarray(RNG.integers(0, 256, (30, 30), np.uint8)).save(tmp_path / f"{i}.png")
+    np.save(tmp_path / "x.npy", np.zeros((3, 4)))
+    (tmp_path / "x.npy").rename(tmp_path / beside)
+    source = open_data(tmp_path)
+    assert (source.kind, len(source.whole)) == ("folder", 3)
+
+
 @pytest.mark.parametrize(
     ("names", "pick", "expected"),
     [

@@ -64,3 +64,10 @@ def test_pixels_and_raw_values_are_not_mixed_up(raw, tmp_path):
         neocog.evaluate(pixels, path)
     with pytest.raises(UsageError, match=r"`augment.brightness` changes pixels in \[0, 1\]"):
         neocog.train(path, settings={"augment.brightness": 0.1}, out=tmp_path / "r", progress=False)
+
+
+def test_symmetries_are_of_pixels(raw):
+    from neocog.verbs.label_symmetries import symmetries
+
+    with pytest.raises(DataError, match="holds raw values"):
+        symmetries(str(raw[1]), progress=False)

@@ -35,6 +35,7 @@ from neocog.data.array_files import (
 from neocog.data.duplicates import LEAST_SIDE, Traits, digest, traits
 from neocog.data.packed import check_room, read_unpacked
 from neocog.data.ranges import as_pixels
+from neocog.data.split_names import ENDINGS
 from neocog.errors import DataError, printable
 from neocog.files import opened, read_bytes
 
@@ -147,6 +148,9 @@ def _of_folder(path: Path, names: list[str]) -> tuple[str, list[Path]] | None:
     single = [n for n in names if n.lower().endswith(".npy")]
     if (not packed and not single) or any((path / n).is_dir() for n in names):
         return None
+    npz = [n for n in packed if n.lower().endswith(".npz")]
+    if not npz and any(Path(n).suffix.lower() in ENDINGS for n in names):
+        return None  # arrays beside images are something else
     if len(packed) == 1 and not single:
         return KINDS[Path(packed[0]).suffix.lower()], [path / packed[0]]
     if not packed and len(single) <= _BESIDE:

@@ -121,7 +121,8 @@ class Split:
     """Some samples in memory or mapped from disk.
 
     Args:
-        x: (B, H, W, C), uint8 or uint16; full white is 255 or 65535.
+        x: (B, H, W, C), uint8 or uint16; full white is 255 or 65535; float32 of raw values, which
+            have no white.
         y: class indices, int64 (B,); -1 where unknown.
         names: where each sample is from: a relative path, or `train[17]`.
         ids: of the content of each file or row, whatever the size it is served at, uint64 (B,);

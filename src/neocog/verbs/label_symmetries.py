@@ -81,6 +81,11 @@ def _measured(
     seed: int,
     callback: Callable[[int, int], None],
 ) -> DataSymmetries:
+    if opened.values == "raw":
+        raise DataError(
+            f"Symmetries are measured on pixels in [0, 1], whose brightness and contrast change; "
+            f"`{printable(source)}` holds raw values. Save them as pixels to measure."
+        )
     split = opened.split(part or "train") if part or opened.classes else opened.whole
     rows = np.random.default_rng([seed, 0x5A]).permutation(len(split))[:MOST]
     labels = split.y[rows]
