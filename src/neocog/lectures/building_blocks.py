@@ -227,6 +227,7 @@ def optimizers(material: Material) -> Evidence:
     """C8: random weights learn by backpropagation, with SGD and with Adam."""
     before, after = {}, {}
     test = material.test
+    chance = float(test.y.bincount().max()) / len(test.y)
     for name, lr in (("sgd", 0.05), ("adamw", 3e-3)):
         net = material.build("lenet5_modern")
         before[name] = accuracy_of(net, test.x, test.y)
@@ -236,10 +237,11 @@ def optimizers(material: Material) -> Evidence:
         measured_on=f"{len(material.train.y):,} images of {material.named}, 80 steps",
         comparisons=tuple(
             Comparison(name=f"{name}: held-out accuracy", value=after[name], unit="%",
-                expected=before[name] + 0.3, relation=">")
+                expected=max(chance, before[name]) + 0.05, relation=">")
             for name in after
         ),
-        note="Must be 30 points above that of the random weights.",
+        note="Must be five points above that of the random weights, and of always predicting the "
+        "most frequent class.",
     )  # fmt: skip
 
 
@@ -252,7 +254,7 @@ def learning_system(material: Material) -> Evidence:
         measured_on=f"{len(test.y)} held-out images of {material.named}",
         comparisons=(
             Comparison(name="classification: held-out accuracy", value=accuracy, unit="%",
-                expected=2 * chance, relation=">"),
+                expected=chance + 0.1, relation=">"),
         ),
         missing="heads for regression, dense prediction, detection, captions and synthesis, "
         "which are not trained in this version",
