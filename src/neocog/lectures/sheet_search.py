@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -47,7 +48,7 @@ def sheet_search(
     side = templates.shape[2]
     count = sheet.shape[1] // side
     near = _near_tiles(sheet, side)
-    ways = {
+    ways: dict[str, Callable[[Tensor], Tensor]] = {
         "raw": lambda x: x.flatten(1),
         "normalized": _standardized,
         "features": lambda x: _features(network, x),
