@@ -74,11 +74,11 @@ def test_every_fault_is_named_and_the_rest_is_loaded(nasty):
         "cat/zero.png": "empty",
         "cat/speck.png": "too small",
         "cat/bomb.png": "too large",
-        "cat/notes.txt": "no image",
+        "cat/notes.txt": "not an image",
         "cat/float.tiff": "floating-point pixels from 2 to 2 have no fixed white; "
         "save it with 8 or 16 bits, or scale it to [0, 1]",
         "cat/gone.png": "broken symbolic link",
-        "cat/pipe.png": "no regular file",
+        "cat/pipe.png": "not a regular file",
         "dog/loop": "folder left out",
         "dog/up": "folder left out",
         "empty": "empty",
@@ -280,7 +280,7 @@ def test_a_folder_reached_twice_is_read_once(folder):
     listing = scan(root)
     assert [n.split("/")[0] for n in listing.names] == ["cat"] * 4 + ["dog"] * 4
     assert [f.path for f in listing.faults] == ["again", "cat/all", "cat/others"]
-    assert all("read already" in f.reason for f in listing.faults)
+    assert all("already read" in f.reason for f in listing.faults)
 
 
 def test_progress_rises_to_its_end(folder):

@@ -149,7 +149,7 @@ def test_a_bomb_is_refused_by_its_header(make, side):
     ("data", "reason"),
     [
         (b"", "empty: the file holds no bytes"),
-        (b"just some text\n" * 50, "no image"),
+        (b"just some text\n" * 50, "not an image"),
         (b"\x89PNG\r\n\x1a\n" + bytes(40), "damaged|no image"),
         (b"\xff\xd8\xff\xe0" + bytes(40), "damaged|no image"),
     ],

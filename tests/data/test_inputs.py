@@ -330,8 +330,8 @@ def test_whole_numbers_of_16_bits() -> None:
         ),
         (FLOATS[:, :, :4], r"takes samples of \(3, 8, 8\).*; got \(3, 4, 8\). Resize"),
         (torch.rand(4, 8, 8), r"a single one is \(C, H, W\); .* with x\[:, None\]"),
-        ((FLOATS, LABELS[:3]), "got 10 samples and 3 truths"),
-        ((images(), LABELS[:3]), "got 10 samples and 3 truths"),
+        ((FLOATS, LABELS[:3]), "got 10 samples and 3 labels"),
+        ((images(), LABELS[:3]), "got 10 samples and 3 labels"),
         ([], "needs samples; got none"),
         (FLOATS[:0], "needs samples; got none"),
         (7, "got int. Give one of them"),
@@ -373,7 +373,7 @@ def test_files_that_are_no_images_are_named(tmp_path: Path) -> None:
     found = as_samples([*paths, tmp_path / "no.png"], COLOR)
     assert len(found.samples) == 2
     assert found.notes[0].endswith("image format.")
-    assert "no.png was not used: no image" in found.notes[0]
+    assert "no.png was not used: not an image" in found.notes[0]
     assert found.samples.name(1) == str(paths[1])
 
 

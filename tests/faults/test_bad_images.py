@@ -178,7 +178,7 @@ def test_predict_answers_what_can_be_used_and_names_the_rest(
         assert 0 < answer["probability"] <= 1
         assert answer["top"][0] == [answer["label"], answer["probability"]]
     assert {"self.png", "dangling.png"} <= {n for n, a in answers.items() if a["error"]}
-    assert "no regular file" in answers["pipe.png"]["error"]
+    assert "not a regular file" in answers["pipe.png"]["error"]
 
 
 def test_predict_in_words_keeps_a_line_a_file(

@@ -195,7 +195,7 @@ def test_a_stopped_replacement_outlives_what_it_replaces(tmp_path: Path) -> None
     with claimed(run, overwrite=True) as claim:
         write(claim.begin(Recipe()), 2)
     shutil.rmtree(run)
-    with pytest.raises(RunError, match=r"was stopped\. Continue that with `neocog train --resume"):
+    with pytest.raises(RunError, match=r"exists\. Continue that with `neocog train --resume"):
         RunFolder.open(run)
     with pytest.raises(RunError, match="that replaces the run"), claimed(run):
         pass

@@ -32,26 +32,29 @@ def suggestion(text: str) -> str:
 
     Example:
         >>> suggestion("mobilenetv3_small")  # doctest: +ELLIPSIS
-        'A network of a library is named as `timm:mobilenetv3_small` or ...'
+        'A library model is named `timm:mobilenetv3_small` or ...'
     """
     network, _, tag = text.partition(".")
     named = re.fullmatch(r"\w+", network) and re.fullmatch(r"[\w.-]*", tag) and tag != "py"
     hints = []
     if named and text in NETWORKS:
-        hints.append(f"`{text}` of neocog is trained first: `neocog train DATA --model {text}`.")
+        hints.append(
+            f"`{text}` is a built-in network, which is trained first: "
+            f"`neocog train DATA --model {text}`."
+        )
     if named and _FAMILY.match(network.lower()):
         hints.append(
-            f"A network of a library is named as `timm:{text}` or `torchvision:{network}`, "
+            f"A library model is named `timm:{text}` or `torchvision:{network}`, "
             "with its trained weights."
         )
     if hints:
         return " ".join(hints)
     if not text.endswith(".py") and os.path.isfile(text):  # noqa: PTH113 (names too long are none)
-        return "It is a file of another kind; MODEL stands first, and DATA behind it."
+        return "It is a file of another kind; MODEL comes first, then DATA."
     module = text.removesuffix(".py").strip("./").replace("/", ".")
     written = text.endswith(".py") or ("." in text and "/" not in text)
     if written and re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", module):
-        return f"Name a function of it, as `{module}:FUNCTION`."
+        return f"Name a function in it, as `{module}:FUNCTION`."
     return _near(text)
 
 
