@@ -102,7 +102,7 @@ def test_no_memory_is_one_sentence(call, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("neocog.verbs.data.data", full)
     said = call("data", "digits")
     assert said.status == 2
-    assert "no memory left" in said.err
+    assert "Out of memory" in said.err
 
 
 def test_a_warning_is_a_line_without_a_place_in_the_code(

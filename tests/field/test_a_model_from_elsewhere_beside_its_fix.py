@@ -122,7 +122,7 @@ def test_what_a_run_knows_is_refused(fixed: str, weights: Path) -> None:
         open_pair(fixed, fixed, {}, baseline_weights=file)
     with pytest.raises(UsageError, match=r"both be for the baseline; give one of them"):
         open_pair(fixed, PLACE, {"weights": file}, baseline_weights=file)
-    with pytest.raises(UsageError, match=r"none is named.*Name it with --baseline"):
+    with pytest.raises(UsageError, match=r"none is given.*Name it with --baseline"):
         open_pair(PLACE, None, SPEC, baseline_weights=file)
     with pytest.raises(UsageError, match=r"A run folder knows its model's size"):
         open_pair(fixed, fixed, SPEC)

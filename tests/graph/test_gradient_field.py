@@ -79,7 +79,7 @@ def test_the_field_is_that_of_the_layer_and_of_these_images() -> None:
     assert effective_field(net, x, "0").gradient.nonzero()[0].tolist() == [3, 4, 5]
     assert effective_field(net, x).gradient.nonzero()[0].tolist() == [2, 3, 4, 5, 6]
     x[..., 3:6] = -9  # ReLU is off in the middle: the gradient goes where it is on
-    with pytest.raises(ModelError, match="No gradient of `the output` comes back"):
+    with pytest.raises(ModelError, match="No gradient of `the output` reaches the image"):
         effective_field(net, x)
 
 
@@ -128,5 +128,5 @@ def test_layers_that_are_not_there_or_give_no_tensor() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return x * 2
 
-    with pytest.raises(ModelError, match="`unused` was not reached"):
+    with pytest.raises(ModelError, match="`unused` did not run"):
         effective_field(Pair(), torch.rand(1, 1, 9, 9), "unused")

@@ -72,7 +72,7 @@ def test_runs_of_two_seeds_meet_where_both_hold_out(tmp_path):
     leaked = len(_ids(a, root) & _ids(b, root, "train"))
     said = " ".join(found.audit.notes)
     assert f"{leaked} of the {len(_ids(a, root))} test samples were trained on by `{b}`" in said
-    assert f"Compared on {len(both)} samples that both hold out." in said
+    assert f"Compared on {len(both)} samples held out by both." in said
 
 
 def test_runs_of_one_seed_are_compared_on_all(tmp_path):

@@ -72,7 +72,7 @@ def test_a_killed_holder_frees_it(tmp_path: Path) -> None:
     process = context.Process(target=_hold, args=(tmp_path, there))
     process.start()
     assert here.recv() == "held"
-    with pytest.raises(RunError, match="One process"), claimed(tmp_path, resume=True):
+    with pytest.raises(RunError, match="Only one process"), claimed(tmp_path, resume=True):
         pass
     assert process.pid
     os.kill(process.pid, signal.SIGKILL)

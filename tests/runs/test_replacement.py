@@ -169,7 +169,7 @@ def test_what_is_replaced_works_until_then(tmp_path: Path) -> None:
         assert seed_of(run) == 1
         claim.finish()
         assert seed_of(run) == 2
-        with pytest.raises(RunError, match="One process"), claimed(run, overwrite=True):
+        with pytest.raises(RunError, match="Only one process"), claimed(run, overwrite=True):
             pass
 
 

@@ -335,7 +335,7 @@ def test_evaluating_says_what_was_measured(images: Path, tmp_path: Path, quick: 
     Image.fromarray(np.full((28, 28), 99, np.uint8)).save(own / "down" / "new.png")
     assert not any("trained on" in n for n in model.evaluate(own).notes)  # none was, by content
     (tmp_path / "run" / "samples.safetensors").unlink()
-    assert any("may have been trained on" in n for n in model.evaluate(own).notes)
+    assert any("may have been used for training" in n for n in model.evaluate(own).notes)
     shutil.copytree(images / "down", tmp_path / "other" / "test" / "down")
     with pytest.raises(DataError, match=r"must have a split `val`"):
         model.evaluate(f"{tmp_path / 'other'}:val")

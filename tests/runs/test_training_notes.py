@@ -123,7 +123,7 @@ def test_a_training_that_learned_nothing_is_one_whose_loss_is_that_of_a_guess(
 @given(st.floats(0.01, 1e5), st.floats(0, 1e5), st.integers(1, 10_000), st.integers(1, 10_000))
 def test_a_short_budget(budget: float, spent: float, steps: int, each: int) -> None:
     text = training_notes.short(budget, spent, steps, each)
-    assert ("is over" in text) == (spent >= budget)
+    assert ("was used up" in text) == (spent >= budget)
     assert ("planned for the rest" in text) == (spent < budget)
     assert re.search(rf"\b{steps:,} step{'s' if steps > 1 else ''}\b", text)
     if share := re.search(r"([\d.e+]+) % of an epoch", text):

@@ -122,7 +122,7 @@ def test_networks_of_a_library_are_built_with_its_weights(library, module, monke
     trained = {name: "DEFAULT" if library == "torchvision" else True}
     random = {name: None if library == "torchvision" else False}
     assert asked == [("resnet18", 1000, trained), ("resnet18", 5, random)]
-    with pytest.raises(UsageError, match=r"no model of .*\. Did you mean `resnet18`"):
+    with pytest.raises(UsageError, match=r"not a model of .*\. Did you mean `resnet18`"):
         make(f"{library}:resnet1")
     with pytest.raises(ModelError, match=r"failed with ValueError: no"):
         make(f"{library}:broken")

@@ -163,7 +163,7 @@ def test_a_network_that_its_library_cannot_build_is_not_called_a_matter_of_weigh
     if library == "timm":
         with pytest.raises(ModelError, match=r"must be built .* ValueError: no such block\. Try"):
             neocog.load("timm:broken")
-    with pytest.raises(UsageError, match=r"no model of .*\. Did you mean `small`"):
+    with pytest.raises(UsageError, match=r"not a model of .*\. Did you mean `small`"):
         neocog.load(f"{library}:smal")
 
 
