@@ -627,7 +627,7 @@ def test_what_is_kept_of_images(area: float, enlarged: int) -> None:
     )  # fmt: skip
     said = kept.remark()
     assert ("Each image is kept whole" in said) == (area >= 1 - 1e-9)
-    assert ("cut most 100" in said) is False
+    assert ("and 100 % of the worst" in said) is False
     assert ("more than twofold" in said) == (enlarged > 0)
     assert bool(kept.warnings((8, 8))) == (area < 0.8)
 

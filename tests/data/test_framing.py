@@ -89,7 +89,7 @@ def test_one_odd_image_among_many_is_a_remark(tmp_path):
     kept = kept_of(h, w, size=(100, 100), resize_mode="crop")
     assert kept.cut == 1
     assert kept.warnings((100, 100)) == ()
-    assert "of the one that is cut most 33 %" in kept.remark()
+    assert "and 33 % of the worst" in kept.remark()
 
 
 def test_a_size_is_proposed_only_where_it_helps():
@@ -104,7 +104,7 @@ def test_a_size_is_proposed_only_where_it_helps():
 
 def test_images_of_the_served_size_are_not_said_to_be_resized(tmp_path):
     same = open_data(_make(tmp_path / "same", (40, 40), each=3)).sheet
-    assert "Served as 40 × 40 pixels (height × width), color" in same.exhibits()[0].text
+    assert "Input size 40 × 40 pixels (height × width), color" in same.exhibits()[0].text
     other = open_data(_make(tmp_path / "other", (400, 400), each=3)).sheet
     assert "(height × width), resized and cropped, color" in other.exhibits()[0].text
 

@@ -97,7 +97,7 @@ def _figures(sheet: Sheet, n: int, across: int, unreadable: int) -> tuple[Scalar
     if len(sheet.classes) > 1:
         note = "smallest class over largest"
         figures.append(Scalar(title="balance", value=sheet.balance, unit="%", note=note))
-    note = f"{sheet.size[0]} × {sheet.size[1]} as served"
+    note = f"{sheet.size[0]} × {sheet.size[1]} input size"
     note += f", {sheet.channels} channels" if sheet.channels not in (1, 3) else ""
     note += ", raw values as they are" if sheet.bits == 32 else ""
     if sheet.classes:

@@ -257,7 +257,7 @@ class Sheet(Result):
         depth = "raw values as float32" if self.bits == 32 else f"{self.bits} bits"
         how = _HOW[self.resize_mode.partition("-")[0]]
         resized = "" if self.size_range == (self.size, self.size) else f", {how}"
-        text = f"Served as {served}{resized}, {color}, {depth}. "
+        text = f"Input size {served}{resized}, {color}, {depth}. "
         if self.kept is not None:
             text += self.kept.remark() + " "
         text += " ".join([*self.warnings, *self.remarks])
