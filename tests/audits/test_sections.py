@@ -273,10 +273,10 @@ def test_no_layer_was_audited_by_itself() -> None:
         name="f", kind="max pool", stride=(2,), aliased_energy=0.0,
         spectrum=np.zeros(4), consistent=False,
     )  # fmt: skip
-    assert "break equivariance: f (max pool)" in blame(
+    assert "breaks equivariance: f (max pool)" in blame(
         audit(layers=(layer(own=0.0),), aliasing=(function,))
     )
-    assert "break equivariance too: f" in blame(
+    assert "breaks equivariance too: f" in blame(
         audit(layers=(layer(own=0.2),), aliasing=(function,))
     )
     series = sampling_section(audit(axes=1, aliasing=(replace(function, consistent=True),)))
@@ -448,7 +448,7 @@ def test_a_comparison() -> None:
     section = comparison(
         [_compared(accuracy_difference=-1e-5, accuracy_ci=(-0.1, 0.0), matched_n=0)], "A", "B"
     )
-    assert section.text == "Accuracy, B less A: -0.001 (-10.00 to +0.00) points."
+    assert section.text == "Accuracy of B: Δ -0.001 (-10.00 to +0.00) pp against the baseline A."
     assert section.exhibits[0].rows[0][5] == 0  # the truth is known: none is right in both
     assert "Consistency is not defined" in comparison([], "A", "B").text
     assert comparison([], "A", "B").exhibits == ()

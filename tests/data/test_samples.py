@@ -47,7 +47,7 @@ def test_batches_hold_a_bounded_number_of_values() -> None:
 def test_wrong_use() -> None:
     with pytest.raises(DataError, match="A measurement needs samples; got none"):
         Samples.of(torch.zeros(0, 1, 4, 4))
-    with pytest.raises(DataError, match="got 2 samples and 3 truths"):
+    with pytest.raises(DataError, match="got 2 samples and 3 labels"):
         Samples.of((torch.zeros(2, 1, 4, 4), [0, 1, 2]))
     with pytest.raises(UsageError, match="got n=0"):
         Samples.of(torch.zeros(2, 1, 4, 4)).first(0, seed=0)
