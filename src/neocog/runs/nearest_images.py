@@ -123,9 +123,7 @@ def nearest_gallery(
     searched = order(len(train), seed=0, epoch=0)[:SEARCHED]
     features = _within(backbone, train, searched, device, seconds)
     searched = searched[: len(features)]
-    return searched_gallery(
-        queries, rows, query_features, train.subset(searched), features, of=len(train)
-    )
+    return searched_gallery(queries, rows, query_features, train, features, searched=searched)
 
 
 def searched_gallery(
@@ -135,7 +133,7 @@ def searched_gallery(
     train: Split,
     features: Tensor,
     *,
-    of: int,
+    searched: np.ndarray | None = None,
 ) -> Gallery | None:
     """The same from features that are known.
 
@@ -145,11 +143,14 @@ def searched_gallery(
         query_features: their features.
         train: images that are searched, and
         features: theirs.
-        of: how many there are in all.
+        searched: which images of `train` these are; all if left out.
     """
     similarity, index = similar(features, query_features, k=NEIGHBORS + 1)
+    if searched is not None:
+        index = torch.from_numpy(searched)[index]
     picked = _mistakes_first(queries, rows, train, index)
-    each = min(NEIGHBORS, len(train) - 1)
+    count, of = len(features), len(train)
+    each = min(NEIGHBORS, count - 1)
     images, captions = list[np.ndarray](), list[str]()
     for at in picked[:QUERIES]:
         row = int(rows[at])
@@ -165,7 +166,7 @@ def searched_gallery(
             captions.append(_neighbor_caption(queries, row, train, i, s))
     if not images:
         return None
-    part = f"{len(train):,} of {of:,}" if len(train) < of else f"{of:,}"
+    part = f"{count:,} of {of:,}" if count < of else f"{of:,}"
     mistakes = "; mistakes first, ✗ marks another label" if queries.classes else ""
     return Gallery(
         title=_TITLE,

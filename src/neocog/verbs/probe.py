@@ -171,9 +171,8 @@ def _gallery(
     queries = Queries(held, source.classes, name=name)
     rows = order(len(held), seed=0, epoch=1)[:CANDIDATES]
     query_features = test[torch.from_numpy(rows)]
-    return searched_gallery(
-        queries, rows, query_features, known, train[: len(known)], of=len(known)
-    )
+    features = train[: len(known)]
+    return searched_gallery(queries, rows, query_features, known, features)
 
 
 def _figures(score: Evaluation, l2: float) -> dict[str, Any]:
