@@ -113,7 +113,7 @@ def test_unknown_padding_is_refused() -> None:
         lambda: grow(torch.zeros(1, 1, 2, 2), 4, padding="circle"),
     ):
         with pytest.raises(
-            UsageError, match=r"`circle` is not a padding\. Did you mean `circular`"
+            UsageError, match=r"`circle` is not a padding mode\. Did you mean `circular`"
         ):
             use()
 

@@ -106,7 +106,7 @@ def test_wrong_names_and_amounts_are_refused() -> None:
         BlurPool(2, padding="wrap")
     with pytest.raises(UsageError, match="one tap at least"):
         BlurPool(2, taps=0)
-    with pytest.raises(UsageError, match="one for each of the 1 of the map"):
+    with pytest.raises(UsageError, match="one for each of the 1 axes"):
         BlurPool((2, 2))(torch.zeros(1, 1, 4))
 
 

@@ -267,7 +267,7 @@ def test_modules_say_what_they_are() -> None:
 
 
 def test_a_stride_that_does_not_fit_is_refused() -> None:
-    with pytest.raises(UsageError, match="one for each of the 1 of the map"):
+    with pytest.raises(UsageError, match="one for each of the 1 axes"):
         PolyphaseDown((2, 2))(torch.zeros(1, 1, 4))
 
 
