@@ -95,10 +95,10 @@ def torus(material: Material) -> Evidence:
         exhibits=[
             Curve(title="distance of random points", x=[math.log10(n) for n in dimensions],
                 x_names=[str(n) for n in dimensions], x_label="dimensions",
-                y_label="distance over the largest one", lines={"mean": list(means.values())},
-                intervals={"mean": [(means[n] - spreads[n], means[n] + spreads[n])
-                                    for n in dimensions]},
-                note="The band is a standard deviation to each side."),
+                y_label="distance over the largest one",
+                lines={"mean": list(means.values()),
+                       "mean + standard deviation": [means[n] + spreads[n] for n in dimensions],
+                       "mean − standard deviation": [means[n] - spreads[n] for n in dimensions]}),
         ],
     )  # fmt: skip
 
