@@ -298,5 +298,5 @@ def test_does_not_depend_on_the_size_of_a_batch() -> None:
 
 
 def test_samples_of_another_size() -> None:
-    with pytest.raises(UsageError, match="samples of the size that the model takes"):
+    with pytest.raises(UsageError, match="measured on samples of the model's input size"):
         layer_errors(ExactModel(Net(nn.ReLU()), size=(8, 8)), noise())

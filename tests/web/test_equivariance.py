@@ -9,13 +9,13 @@ from neocog.layers.polyphase import ChoosePhase, TakePhase
 from neocog.models.external import as_it_is
 from neocog.symmetry.motion import Translation
 from neocog.symmetry.residual import best_fit, relative_error
-from neocog.web.equivariance import Grids, Moved, NodeErrors, node_errors
+from neocog.web.equivariance import Grids, MovedMaps, NodeErrors, node_errors
 from neocog.web.motions import Motion
 from neocog.web.network import Network
 
 
 def compared(reference: Grids, values: Sequence[torch.Tensor | None], motion: Motion) -> NodeErrors:
-    moved = Moved(reference)
+    moved = MovedMaps(reference)
     moved.take_all(values)
     return node_errors(moved, motion)
 

@@ -29,7 +29,7 @@ from neocog.symmetry.residual import residuals
 from neocog.web.motions import Motion
 from neocog.web.network import Network
 
-__all__ = ["Grids", "Moved", "NodeErrors", "node_errors"]
+__all__ = ["Grids", "MovedMaps", "NodeErrors", "node_errors"]
 
 MOST = 2**20
 """Values that are compared at most; of larger networks every n-th channel is."""
@@ -143,7 +143,7 @@ class Grids:
         return _Grid(tuple(ids), owner, few.nonzero()[:, 0], maps, moved, whole, jump, field)
 
 
-class Moved:
+class MovedMaps:
     """What the nodes give out for a moved image, as far as it is compared: taken as it comes.
 
     Args:
@@ -193,7 +193,7 @@ class NodeErrors:
     baselines: list[float | None]
 
 
-def node_errors(moved: Moved, motion: Motion) -> NodeErrors:
+def node_errors(moved: MovedMaps, motion: Motion) -> NodeErrors:
     """The error of each node, and its interpolation baseline.
 
     Args:
@@ -202,7 +202,7 @@ def node_errors(moved: Moved, motion: Motion) -> NodeErrors:
     """
     reference = moved.reference
     count = len(reference.values)
-    found = NodeErrors([None] * count, [None] * count)
+    measured = NodeErrors([None] * count, [None] * count)
     size = reference.network.size
     transformation = motion.transformation(len(size))
     for grid in reference.grids:
@@ -216,20 +216,20 @@ def node_errors(moved: Moved, motion: Motion) -> NodeErrors:
             room = reference.network.room(tuple(grid.maps.shape))
             ratios = _ratios(grid, transformation, size, room, known=known, expected=expected)
             for id, error in zip(grid.nodes, ratios, strict=True):
-                found.errors[id] = error
+                measured.errors[id] = error
         if not transformation.exact:
             for id, baseline in zip(
                 grid.nodes, _baselines(grid, transformation, known, expected), strict=True
             ):
-                found.baselines[id] = baseline
+                measured.baselines[id] = baseline
     for id in reference.vectors:
         a, b = reference.values[id], moved.vectors.get(id)
         if a is None or b is None or not _holds(reference.field(id), transformation):
             continue
         if a.shape == b.shape:
             wrong = transformation.mix(a, reference.field(id)) - b
-            found.errors[id] = _ratio(float(wrong.float().norm()), float(a.float().norm()))
-    return found
+            measured.errors[id] = _ratio(float(wrong.float().norm()), float(a.float().norm()))
+    return measured
 
 
 def _baselines(

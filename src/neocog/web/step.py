@@ -18,7 +18,7 @@ from neocog.graph.replay import Keep
 from neocog.graph.structure import Node
 from neocog.web.album import displayed
 from neocog.web.cam import Cams, Explained, Wanted
-from neocog.web.equivariance import Moved, node_errors
+from neocog.web.equivariance import MovedMaps, node_errors
 from neocog.web.frame import Frame
 from neocog.web.motions import Motion
 from neocog.web.network import Network
@@ -206,7 +206,7 @@ def predictions_of(session: Session, one: Pass, id: str, top: int) -> dict[str, 
     return {"prediction": first, "reference": unshifted[0] if unshifted else None}
 
 
-def moved_of(reference: Reference, wanted: object) -> Moved | None:
+def moved_of(reference: Reference, wanted: object) -> MovedMaps | None:
     """Where the outputs for a moved image are taken that errors are computed of.
 
     Args:
@@ -224,14 +224,14 @@ def moved_of(reference: Reference, wanted: object) -> Moved | None:
         nodes = tuple(sorted({reference.network.node(k).id for k in each}))
     elif not flag({"errors": wanted}, "errors", False):
         return None
-    return Moved(reference.grids(nodes))
+    return MovedMaps(reference.grids(nodes))
 
 
-def errors_of(moved: Moved, motion: Motion) -> list[dict[str, Any]]:
+def errors_of(moved: MovedMaps, motion: Motion) -> list[dict[str, Any]]:
     """Equivariance errors of the nodes that were taken, and their interpolation baselines."""
-    found = node_errors(moved, motion)
+    measured = node_errors(moved, motion)
     return [
-        {"node": k, "error": found.errors[k], "baseline": found.baselines[k]}
+        {"node": k, "error": measured.errors[k], "baseline": measured.baselines[k]}
         for k in moved.reference.nodes
     ]
 
