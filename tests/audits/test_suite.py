@@ -207,5 +207,5 @@ def test_two_models_side_by_side() -> None:
     rows = [compare(one.shift[m], two.shift[m]) for m in one.shift]
     section = comparison(rows, "one", "two")
     assert all(c.difference == 0 for c in rows)
-    assert "points" in section.text
+    assert "pp against the baseline one" in section.text
     page("Audit", [section])

@@ -198,7 +198,7 @@ def test_wrong_use() -> None:
     kind = statistics_from((0.5,), (0.2,), (8, 8))
     with pytest.raises(ShapeMismatch, match="Statistics are of images of the size"):
         maximize_activation(net, "", 0, size=(24, 24), in_channels=3, statistics=kind)
-    with pytest.raises(ModelError, match="has others"):
+    with pytest.raises(ModelError, match="those of the whole network are not"):
         maximize_activation(Broken(), "", 0, size=(4, 4), in_channels=1)
 
 

@@ -70,7 +70,7 @@ def test_wrong_use() -> None:
     x = torch.rand(1, 1, 8, 8)
     with pytest.raises(ModelError, match="is none"):
         feature_maps(net, x, layers=["conv"])
-    with pytest.raises(ShapeMismatch, match=r"`2` puts out \(1, 2\)"):
+    with pytest.raises(ShapeMismatch, match=r"`2` outputs \(1, 2\)"):
         feature_maps(net, x, layers=["2"])
     with pytest.raises(ShapeMismatch, match=r"of one sample.*got \(2, 1, 8, 8\)"):
         feature_maps(net, x.repeat(2, 1, 1, 1))

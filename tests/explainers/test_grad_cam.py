@@ -81,7 +81,7 @@ def test_a_function_of_the_answer() -> None:
     one, two = (grad_cam(net, x, layer="5", target=k) for k in (1, 2))
     torch.testing.assert_close(both.maps, one.maps - two.maps)
     assert both.targets == (None, None)
-    with pytest.raises(ShapeMismatch, match=r"one number per image, \(2,\); got \(2, 4\)"):
+    with pytest.raises(ShapeMismatch, match=r"one value per image, \(2,\); got \(2, 4\)"):
         grad_cam(net, x, layer="5", target=lambda out: out)
 
 
@@ -184,7 +184,7 @@ def test_what_cannot_be_explained_says_so() -> None:
         grad_cam(net, x, layer="9")
     with pytest.raises(UsageError, match="a number from 0 to 3, one per output; got 4"):
         grad_cam(net, x, target=4)
-    with pytest.raises(UsageError, match="got 3 for 2"):
+    with pytest.raises(UsageError, match="got 3 classes for 2"):
         grad_cam(net, x, target=[0, 1, 2])
     with pytest.raises(UsageError, match="an integer, or one per image"):
         grad_cam(net, x, target=1.5)  # type: ignore[arg-type]

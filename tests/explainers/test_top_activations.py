@@ -179,5 +179,5 @@ def test_wrong_use() -> None:
     with pytest.raises(ModelError, match="is none"):
         top_patches(net, samples, "conv")
     nn.init.constant_(net[0].bias, float("nan"))
-    with pytest.raises(ModelError, match="`0` has others"):
+    with pytest.raises(ModelError, match="those of `0` are not"):
         top_patches(net, samples, "0")

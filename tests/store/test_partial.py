@@ -67,5 +67,5 @@ def test_a_linear_layer_fits_the_1x1_convolution_that_it_is() -> None:
 
 
 def test_weights_of_another_network_are_refused_in_one_sentence() -> None:
-    with pytest.raises(ModelError, match=r"none has the name .*there `a.weight` 2×2, here"):
+    with pytest.raises(ModelError, match=r"none has the name .*weights: `a.weight` 2×2, network: "):
         load_partial(net(5), {"a.weight": torch.ones(2, 2)}, "old.pt")

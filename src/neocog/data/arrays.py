@@ -451,5 +451,5 @@ def _same_channels(raw: Sequence[tuple[np.ndarray, np.ndarray, str]]) -> None:
     if len(shapes) > 1:
         raise DataError(
             "All splits of a data set must have the same number of channels; these have "
-            "{sorted(shapes)}. Convert them to one."
+            f"{sorted(shapes)}. Convert them to one."
         )

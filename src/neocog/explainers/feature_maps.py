@@ -199,7 +199,7 @@ def _one(x: Tensor) -> Tensor:
         return x[None]
     raise ShapeMismatch(
         "Feature maps need a single sample, (C, H, W) or (1, C, H, W), or a series (C, N); got "
-        "{tuple(x.shape)}. Pass one sample of the batch.",
+        f"{tuple(x.shape)}. Pass one sample of the batch.",
         expected=(3,),
         actual=tuple(x.shape),
     )

@@ -101,7 +101,7 @@ def features_of(model: nn.Module, layer: str, seen: PatchGeometry, *, name: str 
     if len(seen.size) != 2 or any(j is None or j != int(j) or j < 1 for j in seen.jump):
         raise UsageError(
             "Feature matching needs a 2-D map whose elements are whole pixels apart; those of "
-            "`{printable(layer)}` are {seen.jump} apart. Name another layer."
+            f"`{printable(layer)}` are {seen.jump} apart. Name another layer."
         )
 
     def run(x: Tensor) -> Tensor:

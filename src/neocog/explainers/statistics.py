@@ -120,7 +120,7 @@ def statistics_of(samples: Samples, *, n: int = 1000, seed: int = 0) -> Statisti
     level = spread.square().mean().sqrt()
     if float(level) < _LEAST:
         raise UsageError(
-            "Statistics need images that differ; got {len(some)} equal ones. Give others, or omit "
+            f"Statistics need images that differ; got {len(some)} equal ones. Give others, or omit "
             "the data."
         )
     return Statistics(

@@ -381,7 +381,7 @@ def _check(source: Source, recipe: Recipe) -> list[str]:
     if every.max() < 2 and recipe.labels is None:
         raise DataError(
             "A class needs at least two images, one to train on and one to measure on; every class "
-            "of `{printable(recipe.data.path)}` has only one. Add images."
+            f"of `{printable(recipe.data.path)}` has only one. Add images."
         )
     if present < 2 and recipe.labels is not None and recipe.labels.file:
         raise DataError(

@@ -297,6 +297,6 @@ def _window(window: Sequence[int] | None) -> tuple[int, int, int, int] | None:
     if len(numbers) != 4:
         raise UsageError(
             "A window is four numbers: first row, end row (exclusive), first column, end column "
-            "(exclusive); got {len(numbers)}."
+            f"(exclusive); got {len(numbers)}."
         )
     return (numbers[0], numbers[1], numbers[2], numbers[3])

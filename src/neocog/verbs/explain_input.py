@@ -134,10 +134,8 @@ def given_data(
     else:
         files, sources = _apart(paths)
         if len(sources) > 1:
-            raise UsageError(
-                "Only one data set can be searched; got {' and '.join(f'`{printable(p)}`' for p in "
-                "sources[:4])}. Name one of them."
-            )
+            listed = " and ".join(f"`{printable(p)}`" for p in sources[:4])
+            raise UsageError(f"Only one data set can be searched; got {listed}. Name one of them.")
         if sources:
             few = None if looked_through or files else partial(_chosen, n=n, seed=seed)
             samples, notes = samples_of(of, sources[0], strict=strict, few=few)

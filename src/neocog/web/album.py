@@ -114,7 +114,7 @@ class Album:
             return split, str(int(index))
         raise Missing(
             "There is no such image. An image of the data is named SPLIT:NUMBER; your own images "
-            "are forgotten after {KEPT} others."
+            f"are forgotten after {KEPT} others."
         )
 
     def _brought(self, name: str) -> tuple[Tensor, ...]:

@@ -120,7 +120,7 @@ class Session:
             except Exception as e:  # whatever an external module holds
                 raise ModelError(
                     "Longer computations run on a copy of the model, and this one cannot be copied "
-                    "({type(e).__name__}). Its feature maps and arithmetic still work."
+                    f"({type(e).__name__}). Its feature maps and arithmetic still work."
                 ) from e
             made.register_forward_pre_hook(lambda module, given: self.go_on())
             self._copies[key] = made

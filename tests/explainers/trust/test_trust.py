@@ -28,7 +28,7 @@ def test_a_map_that_does_not_move_is_not_trusted() -> None:
     torch.manual_seed(0)
     found = asked(Fixed(), drawn(2, 1, 16, 16), layer="look")
     assert found.passed["shift equivariance"] is False
-    assert "it followed 0 %" in found.verdict()
+    assert "the map followed 0 %" in found.verdict()
     assert "shift equivariance" in found.verdict().splitlines()[0]
 
 

@@ -105,7 +105,7 @@ def randomize(
     order = _from_the_top(model, x)
     if not order:
         raise ModelError(
-            "Randomization needs weights; {type(model).__name__} has none. Explain a trained "
+            f"Randomization needs weights; {type(model).__name__} has none. Explain a trained "
             "network."
         )
     stages = _stages(len(order))
