@@ -127,15 +127,15 @@ def given_data(
     if paths is None:
         samples, notes = _held(of, data, n=None if whole else n, seed=seed)
         listed = isinstance(data, (Tensor, np.ndarray, list, tuple))
-        batch = _taken(samples if given else _some(samples, n, seed), n)
-        batch = batch if given else replace(batch, left=0)
-        if given and not whole:
+        batch = _taken(samples if listed else _some(samples, n, seed), n)
+        batch = batch if listed else replace(batch, left=0)
+        if listed and not whole:
             samples = None  # these are looked at, and nothing is looked through
     else:
         files, sources = _apart(paths)
         if len(sources) > 1:
-            given = " and ".join(f"`{printable(p)}`" for p in sources[:4])
-            raise UsageError(f"Only one data set can be searched; got {given}. Name one of them.")
+            names = " and ".join(f"`{printable(p)}`" for p in sources[:4])
+            raise UsageError(f"Only one data set can be searched; got {names}. Name one of them.")
         if sources:
             few = None if looked_through or files else partial(_chosen, n=n, seed=seed)
             samples, notes = samples_of(of, sources[0], strict=strict, few=few)
