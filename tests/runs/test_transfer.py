@@ -316,7 +316,7 @@ def test_one_image_a_class_is_refused(backbone: Path, tmp_path: Path) -> None:
         x = rng.integers(0, 255, (28, 28)).astype(np.uint8)
         Image.fromarray(x).save(tmp_path / "data" / name / "1.png")
     settings = {"model.init": str(backbone), "transfer.freeze": "all"}
-    with pytest.raises(DataError, match="single one"):
+    with pytest.raises(DataError, match="has only one"):
         train(tmp_path / "data", settings=settings, out=tmp_path / "run", progress=False)
 
 
