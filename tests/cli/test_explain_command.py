@@ -92,10 +92,10 @@ def test_samples_of_data_and_skipped_files(call, conv_run, seven, tmp_path: Path
     assert said.status == 0
     found = json.loads(said.out)
     assert [p["path"] for p in found["images"]] == ["digits:test[3]", str(seven)]
-    assert "broken.png was not used: no image" in found["notes"][0]
+    assert "broken.png was not used: not an image" in found["notes"][0]
     strict = call("explain", *words, "--strict", "--out", tmp_path / "x")
     assert strict.status == 2
-    assert "broken.png: no image" in strict.err
+    assert "broken.png: not an image" in strict.err
 
 
 @pytest.mark.parametrize(
