@@ -39,8 +39,8 @@ def test_every_command_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
     monkeypatch.setattr(command_line, "keep_freed_memory", lambda: asked.append(True))
     with pytest.raises(SystemExit) as left:
-        command_line.main(["models"])
-    assert left.value.code == 0
+        command_line.main(["data", "/no/data"])
+    assert left.value.code == 2
     assert asked == [True]
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -38,12 +39,14 @@ def counting(tmp_path: Path, side: int) -> tuple[Model, Counting]:
 
 def test_a_batch_follows_the_size_of_its_samples(tmp_path: Path) -> None:
     model, net = counting(tmp_path, 224)
-    found = model.evaluate("digits:val")
-    assert found.n == sum(net.seen) > 100
+    x = np.random.default_rng(0).integers(0, 256, (60, 24, 24), np.uint8)
+    np.savez(tmp_path / "some.npz", x_test=x, y_test=np.arange(60) % 10)
+    found = model.evaluate(tmp_path / "some.npz")
+    assert found.n == sum(net.seen) == 60
     # 27 of 3×224×224 are 16 MiB; a network holds a few dozen times that.
     assert max(net.seen) == 27
     net.seen.clear()
-    again = model.evaluate("digits:val", batch_size=5)
+    again = model.evaluate(tmp_path / "some.npz", batch_size=5)
     assert max(net.seen) == 5
     assert again.accuracy == found.accuracy
     with pytest.raises(UsageError, match="from 1 up; got 0"):

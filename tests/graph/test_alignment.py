@@ -12,6 +12,7 @@ from neocog.layers.downsample import DOWNSAMPLINGS
 from neocog.layers.polyphase import PolyphaseDown
 from neocog.layers.residual import Bottleneck
 from neocog.networks.catalog import build
+from neocog.networks.resnet_cifar import resnet_cifar
 from neocog.types import FieldWindow
 
 
@@ -162,10 +163,14 @@ def test_rectangles() -> None:
     assert found.nearest[QUARTER_TURN] == ((8, 8), (12, 12))
 
 
+def eight_layers(**options: str) -> nn.Module:
+    """The smallest residual network of the kind of ResNet-20."""
+    size = (32, 32)
+    return resnet_cifar(num_classes=3, in_channels=1, size=size, depth=8, width=4, **options)
+
+
 def test_circular_shifts_of_a_network_of_ours() -> None:
-    net = build(
-        "resnet20", num_classes=3, in_channels=1, size=(32, 32), options={"padding": "circular"}
-    )
+    net = eight_layers(padding="circular")
     assert alignment(net, (1, 32, 32)).aligned(CIRCULAR_SHIFT)
     found = alignment(net, (1, 34, 34))
     assert {r.reason for r in found.rows if r.rule == CIRCULAR_SHIFT} == {
@@ -232,8 +237,7 @@ def test_a_module_that_declares_its_windows() -> None:
     ],
 )
 def test_every_sampling_of_ours_is_aligned_where_its_strides_divide(downsampling: str) -> None:
-    options = {"downsampling": downsampling, "padding": "circular"}
-    net = build("resnet20", num_classes=3, in_channels=1, size=(24, 24), options=options)
+    net = eight_layers(downsampling=downsampling, padding="circular")
     assert rows_of(net, (1, 24, 24), CIRCULAR_SHIFT) == []
     if downsampling != "ideal":
         assert rows_of(net, (1, 26, 26), CIRCULAR_SHIFT)
