@@ -31,7 +31,7 @@ def test_what_either_was_trained_on_or_watched_with_is_left_out() -> None:
     assert found.notes[0].startswith(
         "1 of the 6 test samples were trained on by `runs/x`, and 1 monitored"
     )
-    assert found.notes[-1] == "Compared on 3 samples that both hold out."
+    assert found.notes[-1] == "Compared on 3 samples held out by both."
     val = held_out_by_both(SPLIT, "val", [model([0], [1]), model([2], [])])
     assert val.ids.tolist() == [1, 3, 4, 5]
 
