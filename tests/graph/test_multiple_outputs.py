@@ -93,7 +93,7 @@ def test_the_prediction_is_found_and_named(form: str) -> None:
     assert torch.equal(model.module(x), load(Several("alone"), **TOLD).module(x))
     said = [n for n in model.card["notes"] if "is used as its output" in n]
     assert len(said) == (form != "one")
-    assert all(f"`{name}` (2, 10) is taken" in n and "--output" in n for n in said)
+    assert all(f"`{name}` (2, 10) is used" in n and "--output" in n for n in said)
 
 
 def test_another_is_taken_where_it_is_asked_for() -> None:
@@ -101,7 +101,7 @@ def test_another_is_taken_where_it_is_asked_for() -> None:
     net = Several("tuple").eval()
     model = load(net, output="1", **TOLD)
     assert torch.equal(model.module(x), net((x - 0.13) / 0.31)[1])
-    assert not [n for n in model.card["notes"] if "is taken" in n]
+    assert not [n for n in model.card["notes"] if "is used as" in n]
     with pytest.raises(UsageError, match=r"`2` is none\. Known: `0`, `1`"):
         load(net, output="2", **TOLD)
     with pytest.raises(UsageError, match=r"`logits` is none\. It returns one tensor alone"):
@@ -145,7 +145,7 @@ def test_the_command_line_names_it(call, nets, seven) -> None:  # noqa: F811
     line = "The network returns 2 tensors; `0` (2, 10) is used as its output, not `1` (2, 10)"
     assert line in said.err
     assert any(line in n for n in json.loads(said.out)["notes"])
-    assert "is taken" not in other.err
+    assert "is used as" not in other.err
     assert json.loads(said.out)["confusion"] != json.loads(other.out)["confusion"]
     assert (wrong.status, wrong.out) == (2, "")
     assert "`aux` is none. Known: `0`, `1`" in wrong.err
