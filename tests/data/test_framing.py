@@ -74,7 +74,7 @@ def test_what_the_crop_takes_is_counted_and_padding_keeps_it(tmp_path):
 
 
 def test_icons_beside_photos(tmp_path):
-    sheet = open_data(_make(tmp_path / "set", (16, 16), (1500, 2000), each=6)).sheet
+    sheet = open_data(_make(tmp_path / "set", (16, 16), (600, 800), each=6)).sheet
     assert sheet.kept is not None
     assert sheet.kept.shrunk == 6
     assert any("6 of 12 images shrink to less than half their scale" in w for w in sheet.warnings)

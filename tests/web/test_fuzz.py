@@ -1,11 +1,14 @@
 """Whatever is asked, the explorer answers with a sentence or refuses, and goes on."""
 
 import json
+from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from neocog.web import share
 
 PATHS = (
     "about",
@@ -106,9 +109,17 @@ def test_any_question(ask, path: str, body) -> None:
     is_fine(ask(f"/api/{path}", body, post=True))
 
 
-@settings(quick, max_examples=4)  # a page that is saved takes seconds
+@pytest.fixture(scope="module")
+def short() -> Iterator[None]:
+    """A page is saved in a fraction of a second, not in as many as a person waits for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(share, "SECONDS", 0.2)
+        yield
+
+
+@settings(quick, max_examples=6)
 @given(body=questions)
-def test_any_question_for_a_page_to_save(ask, body) -> None:
+def test_any_question_for_a_page_to_save(ask, short, body) -> None:
     is_fine(ask("/api/export", body, post=True))
 
 
