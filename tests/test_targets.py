@@ -122,7 +122,7 @@ def test_in_python_too(tmp_path: Path) -> None:
 def test_a_device_is_not_replaced() -> None:
     with pytest.raises(UsageError, match="no regular file"):
         target_file("/dev/null", option="report")
-    with pytest.raises(UsageError, match="no folder"):
+    with pytest.raises(UsageError, match="not a folder"):
         target_folder("/dev/null")
     for check in (target_file, target_folder):
         with pytest.raises(UsageError, match=r"cannot be written: embedded null"):

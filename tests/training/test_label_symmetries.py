@@ -122,7 +122,7 @@ def test_the_same_seed_gives_the_same_figures() -> None:
 
 def test_few_images_are_refused() -> None:
     x, y = glyphs(199)
-    with pytest.raises(DataError, match="at least 200 images to be measured; got 199"):
+    with pytest.raises(DataError, match="at least 200 images; got 199"):
         label_symmetries(x, y, num_classes=2)
 
 

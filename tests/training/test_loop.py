@@ -144,7 +144,7 @@ def test_a_feed_that_ends_early_is_an_error() -> None:
     net = _net()
     optimizer = build_optimizer(net, OptimizerConfig())
     steps = _fit(net, optimizer, StepPlan(steps=30, steps_per_epoch=6))
-    with pytest.raises(UsageError, match=r"`steps_per_epoch` batches, 6; epoch 0 ended before"):
+    with pytest.raises(UsageError, match=r"`steps_per_epoch`, 6; epoch 0 ended before"):
         list(steps)
 
 

@@ -167,7 +167,7 @@ class Pace:
 
     def __init__(self, budget: Budget, step: int, *, rest: float = 0.0) -> None:
         self.budget, self.rest = budget, rest
-        self.start, self.first = time.monotonic(), step
+        self.start, self.first, self.begun = time.monotonic(), step, False
         self.checked = self.start
 
     def kept(self, plan: Plan_, step: int) -> Plan_:
@@ -184,9 +184,11 @@ class Pace:
         early = now - self.checked < 0.03 * seconds and not warm
         if not seconds or early or step == self.first or step >= to:
             return plan
-        if step == self.first + 1 and now - self.start < FIRST * self.budget.left():
-            self.start, self.first = now, step
-            return plan
+        if not self.begun and step == self.first + 1:
+            self.begun = True
+            if now - self.start < FIRST * self.budget.left():
+                self.start, self.first = now, step
+                return plan
         self.checked = now
         each = max((now - self.start) / (step - self.first), 1e-6)
         left = self.budget.left() - min(self.rest, EVALUATING * seconds)
