@@ -8,6 +8,13 @@ from tests.layers.turning import NAMES, every_kind, layer_error, maps, regular
 
 from neocog.errors import UsageError
 from neocog.layers.steerable import SteerableConv2d
+from neocog.layers.steerable_kernels import (
+    _orbits,
+    _projected,
+    _relative,
+    _rotated,
+    kernel_space,
+)
 from neocog.symmetry.fields import irrep_field, regular_field, trivial_field
 from neocog.symmetry.groups import Group, group_of
 
@@ -180,3 +187,15 @@ def test_a_kept_kernel_follows_its_weights_and_takes_gradients() -> None:
     layer(x).sum().backward()  # through the kernel that was kept
     assert x.grad is not None
     assert x.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", ["c4", "c8", "so2"])
+def test_a_first_call_in_inference_mode_spoils_no_later_training(name: str) -> None:
+    for kept in (kernel_space, _orbits, _rotated, _relative, _projected):
+        kept.cache_clear()
+    field = irrep_field(group_of(name), {0: 1, 1: 1}) if name == "so2" else regular(name, 1)
+    with torch.inference_mode():
+        SteerableConv2d(field, field, kernel_size=3)(maps(field).float())
+    layer = SteerableConv2d(field, field, kernel_size=3)
+    layer(maps(field).float()).sum().backward()
+    assert all(p.grad is not None for p in layer.parameters())

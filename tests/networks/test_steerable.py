@@ -174,7 +174,9 @@ def test_what_cannot_be_kept_is_refused_with_what_can() -> None:
         build("convnet", options={"symmetry": "c8"}, **wide)
     with pytest.raises(UsageError, match="keeps quarter turns of a square one; this map has 5×7"):
         build("lenet5_modern", options={"symmetry": "c8"}, **{**how, "size": (28, 36)})
-    with pytest.raises(UsageError, match="even height and width; got 15×15"):
+    with pytest.raises(
+        UsageError, match=r"even height and width; got 15×15\. Take square images of 32"
+    ):
         build(
             "convnet",
             options={"symmetry": "c4", "downsampling": "polyphase"},

@@ -52,7 +52,7 @@ def aligned_window(size: int, kernel_size: int, stride: int) -> tuple[int, int]:
 
 
 def aligned_down(
-    downsampling: str, field: FieldType, *, size: tuple[int, int], padding: str
+    downsampling: str, field: FieldType, *, size: tuple[int, int], padding: str, stride: int = 1
 ) -> nn.Module:
     """Every second sample of a map that an operator gave at stride 1.
 
@@ -61,6 +61,7 @@ def aligned_down(
         field: what the channels mean.
         size: (H, W) of the map.
         padding: padding mode; a blur reflects in place of zeros.
+        stride: pixels of the image from one sample of the map to the next, for messages.
 
     Raises:
         UsageError: there is no such downsampling, or it cannot keep quarter turns at this size.
@@ -70,7 +71,7 @@ def aligned_down(
             f"`{downsampling}` is no downsampling that keeps quarter turns. "
             f"{did_you_mean(downsampling, ALIGNED)}"
         )
-    _check_size(downsampling, size)
+    _check_size(downsampling, size, stride)
     mode = "reflect" if padding == "zeros" else padding
     if downsampling == "blur":
         return declared(BlurPool(2, taps=4 + size[0] % 2, padding=mode), field)
@@ -81,15 +82,15 @@ def aligned_down(
     return layer
 
 
-def _check_size(downsampling: str, size: tuple[int, int]) -> None:
+def _check_size(downsampling: str, size: tuple[int, int], stride: int) -> None:
     """Refuse a size that a kind of downsampling cannot halve from all sides alike."""
     if downsampling == "blur":
-        _check_sides_alike(size)
+        _check_sides_alike(size, stride)
     elif size[0] % 2 or size[1] % 2:
         raise UsageError(
             f"Polyphase downsampling keeps quarter turns on maps of even height and width; got "
-            f"{size[0]}×{size[1]}. Take images of {16 * -(-size[0] // 16)} pixels per side, or "
-            "downsampling blur."
+            f"{size[0]}×{size[1]}. Take square images of {stride * (max(size) + max(size) % 2)} "
+            "pixels per side, or downsampling blur."
         )
 
 
@@ -101,6 +102,7 @@ class AlignedPair(nn.Module):
         fields: of the main branch, which decides where there is a choice, and of the shortcut.
         size: (H, W) of both maps.
         padding: padding mode.
+        stride: pixels of the image from one sample of the maps to the next, for messages.
     """
 
     def __init__(
@@ -110,9 +112,12 @@ class AlignedPair(nn.Module):
         *,
         size: tuple[int, int],
         padding: str,
+        stride: int = 1,
     ) -> None:
         super().__init__()
-        main, short = (aligned_down(downsampling, f, size=size, padding=padding) for f in fields)
+        main, short = (
+            aligned_down(downsampling, f, size=size, padding=padding, stride=stride) for f in fields
+        )
         self.chooses = isinstance(main, PolyphaseDown)
         if isinstance(main, PolyphaseDown) and isinstance(short, PolyphaseDown):
             self.choose = ChoosePhase(2)
@@ -134,7 +139,13 @@ class AlignedPair(nn.Module):
 
 
 def aligned_pool(
-    kind: str, downsampling: str, field: FieldType, *, size: tuple[int, int], padding: str
+    kind: str,
+    downsampling: str,
+    field: FieldType,
+    *,
+    size: tuple[int, int],
+    padding: str,
+    stride: int = 1,
 ) -> nn.Module:
     """A pool of stride 2 that keeps quarter turns.
 
@@ -144,6 +155,7 @@ def aligned_pool(
         field: what the channels mean.
         size: (H, W) of the map.
         padding: padding mode; zeros are left out of a maximum.
+        stride: pixels of the image from one sample of the map to the next, for messages.
 
     Raises:
         UsageError: such a pool does not commute with these fields, or cannot at this size.
@@ -158,9 +170,9 @@ def aligned_pool(
             "those of irreps are mixed. Take pool=average."
         )
     if kind == "average" and downsampling == "blur":
-        return aligned_down("blur", field, size=size, padding=padding)
+        return aligned_down("blur", field, size=size, padding=padding, stride=stride)
     if downsampling == "stride":
-        _check_sides_alike(size)
+        _check_sides_alike(size, stride)
         taps, pad = aligned_window(size[0], 2, 2)
         step = 2
     else:
@@ -173,15 +185,15 @@ def aligned_pool(
         layer.append(declared(border(pad, padding=mode), field))
     layer.append(declared(operator, field))
     if downsampling != "stride":
-        layer.append(aligned_down(downsampling, field, size=size, padding=padding))
+        layer.append(aligned_down(downsampling, field, size=size, padding=padding, stride=stride))
     return layer[0] if len(layer) == 1 else layer
 
 
-def _check_sides_alike(size: tuple[int, int]) -> None:
+def _check_sides_alike(size: tuple[int, int], stride: int) -> None:
     """Refuse sides of which one is even and one is odd: one window cannot suit both."""
     if (size[0] - size[1]) % 2:
         raise UsageError(
             f"One window keeps the symmetry of both sides where both are even or both are odd; a "
             f"map here has {size[0]}×{size[1]} samples. Take square images, --size "
-            f"{max(size)},{max(size)}."
+            f"{max(size) * stride},{max(size) * stride}."
         )

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from neocog.errors import UsageError
+from neocog.layers._cpu.plain import normal_tensors
 from neocog.layers.blocks import conv, extend, padding_mode, same_padding
 from neocog.signal.harmonics import Ring, circular_harmonic
 from neocog.symmetry.fields import FieldType, declared, irrep_field, trivial_field
@@ -129,6 +130,7 @@ def harmonic_kernel(
 
 
 @lru_cache(maxsize=64)
+@normal_tensors
 def _rings(kernel_size: int, order: int, count: int) -> Float[Tensor, "2 R K K"]:
     """Cosine and sine of an order on rings of norm 1, evenly spaced to the rim of the kernel."""
     radii = np.linspace(min(order, 1), kernel_size // 2, count)

@@ -27,6 +27,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from neocog.layers._cpu.plain import normal_tensors
 from neocog.signal.harmonics import circular_harmonic, rings
 from neocog.symmetry.groups import Group, Representation
 
@@ -162,6 +163,7 @@ def kernel_space(
 
 
 @lru_cache(maxsize=256)
+@normal_tensors
 def _orbits(space: PixelSpace) -> Tensor:
     """The number of the orbit of each (channel out, channel in, row, column)."""
     numbers = np.arange(int(np.prod(space.shape))).reshape(space.shape)
@@ -176,6 +178,7 @@ def _orbits(space: PixelSpace) -> Tensor:
 
 
 @lru_cache(maxsize=256)
+@normal_tensors
 def _rotated(space: RegularSpace) -> Tensor:
     """Each harmonic at g⁻¹ x, of norm 1 at the identity: (elements, harmonics, taps)."""
     each = [
@@ -194,6 +197,7 @@ def _rotated(space: RegularSpace) -> Tensor:
 
 
 @lru_cache(maxsize=64)
+@normal_tensors
 def _relative(group: Group) -> Tensor:
     """For channels g, h: the filter of g⁻¹h at rotation g, as one number."""
     n = group.order
@@ -202,6 +206,7 @@ def _relative(group: Group) -> Tensor:
 
 
 @lru_cache(maxsize=1024)
+@normal_tensors
 def _projected(space: HarmonicSpace) -> Tensor:
     """Basis kernels, (basis, channels out, channels in, rows, columns)."""
     some = []

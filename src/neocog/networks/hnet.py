@@ -99,7 +99,10 @@ def hnet(
         block = nn.Sequential()
         if i:
             before = stream_field(max_order, inputs)
-            block.append(aligned_pool("average", downsampling, before, size=size, padding=padding))
+            pool = aligned_pool(
+                "average", downsampling, before, size=size, padding=padding, stride=reach
+            )
+            block.append(pool)
             size, reach = (-(-size[0] // 2), -(-size[1] // 2)), 2 * reach
         for activation in (ComplexReLU, MagnitudeNorm2d):
             layer = HarmonicConv2d(

@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypedDict
 
 import torch
 from jaxtyping import Float
@@ -66,6 +66,14 @@ Equal = Literal["width", "parameters"]
 
 ORDER, SAMPLES = 2, 16
 """The highest harmonic of a continuous group, and samples of the circle in its activation."""
+
+
+class _Place(TypedDict):
+    """Where a layer stands: the map, its padding, and pixels from one sample to the next."""
+
+    size: tuple[int, int]
+    padding: str
+    stride: int
 
 
 class SteerableLayers:
@@ -185,23 +193,26 @@ class SteerableLayers:
 
     def down(self, field: FieldType) -> nn.Module:
         """Every second sample behind an operator at stride 1."""
-        layer = aligned_down(self.downsampling, field, size=self.size, padding=self.padding)
+        layer = aligned_down(self.downsampling, field, **self._place())
         self._halve()
         return layer
 
     def down_pair(self, main: FieldType, short: FieldType) -> nn.Module:
         """The same samples of both branches of a block."""
         fields = (main, short)
-        layer = AlignedPair(self.downsampling, fields, size=self.size, padding=self.padding)
+        layer = AlignedPair(self.downsampling, fields, **self._place())
         self._halve()
         return layer
 
     def pool(self, kind: str, field: FieldType) -> nn.Module:
         """A pool of stride 2; the mean where values are harmonics, which have no largest."""
         kind = "average" if kind == "max" and not field.permutes else kind
-        layer = aligned_pool(kind, self.downsampling, field, size=self.size, padding=self.padding)
+        layer = aligned_pool(kind, self.downsampling, field, **self._place())
         self._halve()
         return layer
+
+    def _place(self) -> _Place:
+        return {"size": self.size, "padding": self.padding, "stride": self.stride}
 
     def _halve(self) -> None:
         self.size = (-(-self.size[0] // 2), -(-self.size[1] // 2))

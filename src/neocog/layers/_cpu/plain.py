@@ -1,12 +1,39 @@
-"""When a kernel for a processor may take the place of PyTorch's operations."""
+"""When a kernel may take the place of PyTorch's operations, and tensors be kept."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch._C._functorch import is_functorch_wrapped_tensor
 
-__all__ = ["is_plain"]
+__all__ = ["is_plain", "normal_tensors"]
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def normal_tensors(make: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """A function whose tensors may be kept: none is an inference tensor, whoever calls it.
+
+    A tensor that is made within `torch.inference_mode` can never take part in a gradient, so one
+    that is kept from there would break a training that comes later.
+
+    Example:
+        >>> with torch.inference_mode():
+        ...     normal_tensors(torch.zeros)(2).is_inference()
+        False
+    """
+
+    @wraps(make)
+    def made(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        with torch.inference_mode(mode=False), torch.no_grad():
+            return make(*args, **kwargs)
+
+    return made
 
 
 def is_plain(*tensors: Tensor | None) -> bool:
