@@ -72,7 +72,7 @@ def test_wrong_use() -> None:
         feature_maps(net, x, layers=["conv"])
     with pytest.raises(ShapeMismatch, match=r"`2` outputs \(1, 2\)"):
         feature_maps(net, x, layers=["2"])
-    with pytest.raises(ShapeMismatch, match=r"of one sample.*got \(2, 1, 8, 8\)"):
+    with pytest.raises(ShapeMismatch, match=r"a single sample.*got \(2, 1, 8, 8\)"):
         feature_maps(net, x.repeat(2, 1, 1, 1))
     with pytest.raises(ModelError, match="`Sequential` has none"):
         feature_maps(nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), x)

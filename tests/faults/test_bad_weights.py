@@ -183,7 +183,7 @@ def _card(change: Callable[[dict[str, Any]], object]) -> Callable[[str], str]:
         (_card(lambda c: c.pop("network")), r"`network` in .* is missing"),
         (_card(lambda c: c.update(network=3)), r"`network` in .* a table of keys; got 3"),
         (_card(lambda c: c["network"].update(options=[1])), r"a table of keys; got \[1\]"),
-        (_card(lambda c: c["spec"].pop("classes")), r"a list of texts, and is missing"),
+        (_card(lambda c: c["spec"].pop("classes")), r"a list of strings, and is missing"),
         (_card(lambda c: c["spec"]["input"].pop("mean")), r"input\.mean` in .* is missing"),
         (
             _card(lambda c: c["spec"]["input"].update(size=[28])),
@@ -196,7 +196,10 @@ def _card(change: Callable[[dict[str, Any]], object]) -> Callable[[str], str]:
         ),
         (_card(lambda c: c["spec"]["classes"].pop()), r"has shape \(1, 8\); .*holds \(2, 8\)"),
         (_card(lambda c: c["network"].update(name="dens")), r"Did you mean `dense`"),
-        (_card(lambda c: c["network"].update(name=["dense"])), r"must be a text; got \['dense'\]"),
+        (
+            _card(lambda c: c["network"].update(name=["dense"])),
+            r"must be a string; got \['dense'\]",
+        ),
         (_card(lambda c: c["network"]["options"].update(hidden=[-1])), r"cannot be built"),
         (_card(lambda c: c["network"]["options"].update(hiden=[1])), r"Did you mean `hidden`"),
     ],

@@ -198,7 +198,7 @@ def _label_keys(key: str) -> list[str]:
 
     Example:
         >>> _label_keys("train_images")[:2]
-        ['train_labels', 'train_label']
+        ['train_labels', 'train_y']
     """
     own = {"x": "y", "images": "labels", "imgs": "labels", "image": "label", "img": "label"}
     out: list[str] = []

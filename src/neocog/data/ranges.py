@@ -2,7 +2,7 @@
 
     uint8, uint16     255 or 65535 is white
     bool              True is white
-    integers     of any other type: up to 255 as 8 bits, up to 65535 as 16
+    integers          of any other type: up to 255 as 8 bits, up to 65535 as 16
     fractions         in [0, 1]: 1 is white; as 8 bits where all are multiples of 1/255, else as 16
     other numbers     below zero, above 65535, fractions beyond 1: float32, as they are, with no
                       white: a raw set, neither scaled nor clipped

@@ -50,10 +50,10 @@ class Samples:
 
     @classmethod
     def of(cls, data: Self | Split | tuple[Tensor, object] | Tensor) -> Samples:
-        """From a split, a tensor, or a pair of tensor and truths; see `data.inputs` for more.
+        """From a split, a tensor, or a pair of tensor and labels; see `data.inputs` for more.
 
         Raises:
-            DataError: there is none in it, or truths of another number, or values are integers
+            DataError: there is none in it, or another number of labels, or values are integers
                 that are not in [0, 1].
 
         Example:

@@ -17,7 +17,7 @@ A residual block reduces two branches, which must keep *the same* samples. It as
 `reduce_pair`, a module of (main, shortcut): a kind that looks at the values to choose its samples
 looks once, at the main branch.
 
-An operator at stride 1 must leave an integer of strides behind, or the last samples lie in no
+An operator at stride 1 must leave a multiple of the stride, or the last samples lie in no
 phase: a window of 2 on 8 samples leaves 7. Where the window reaches beyond the border that the
 operator has, it gets as many samples more on the far side, right and bottom, as that takes
 (`far_border`). With wrap-around it then sees every window that there is on the circle.

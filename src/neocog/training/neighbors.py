@@ -70,8 +70,8 @@ def similar(train: Tensor, x: Tensor, *, k: int) -> tuple[Tensor, Tensor]:
 
     Example:
         >>> train, one = torch.tensor([[1.0, 0], [0.9, 0.1], [0, 1]]), torch.tensor([[0.1, 1]])
-        >>> similar(train, one, k=2)[1].tolist()
-        [[2, 1]]
+        >>> similar(train, one, k=1)[1].tolist()
+        [[2]]
     """
     blocks = list(_blocks(train, x, k))
     return torch.cat([b[0] for b in blocks]), torch.cat([b[1] for b in blocks])

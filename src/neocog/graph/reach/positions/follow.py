@@ -253,5 +253,5 @@ def _declared(r: Reach, geometry: Geometry, x: Tensor, out: Tensor) -> Reach:
 
 
 def _lcm(steps: set[Fraction]) -> int:
-    """The least integer that is an integer of each; 1 is among them."""
+    """The least common multiple of all steps, of which 1 is one, as an integer."""
     return math.lcm(*(s.numerator for s in steps))
