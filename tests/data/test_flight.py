@@ -13,13 +13,16 @@ import pytest
 from PIL import Image
 from tests.field.images_by_hand import bmp, chunk, encoded, exif, gif, png, smooth, tiff
 
-from neocog.data import scans
 from neocog.data.flight import PIXELS_IN_FLIGHT, Flight, large_blocks
-from neocog.data.image_decode import PIXEL_LIMIT, decode, head
+from neocog.data.image_decode import decode, head
 from neocog.errors import DataError
 
 X = np.arange(64).reshape(8, 8)
+
+
 GRAYS = [(v, v, v) for v in range(64)]
+
+
 SECONDS = 5
 """Of the processor, for each file, head and pixels together; most take hundredths."""
 
@@ -36,11 +39,22 @@ def scanned(n: int, **options: object) -> bytes:
 
 
 PNG = png(X, color=0)
+
+
 GIF = gif(X, GRAYS)
+
+
 IMAGE = GIF.rindex(b"\x2c\0\0\0\0\x08\0")
+
+
 JPEG = encoded(smooth(0, 64, 64), "JPEG")
+
+
 FRAME = JPEG.index(b"\xff\xc0")
+
+
 LARGE = 1 << 20
+
 
 NAMED = {
     "scans of a JPEG": (scanned(2000), "goes over its pixels 2,000 times"),
@@ -106,14 +120,6 @@ def test_what_no_pixel_needs_is_passed_over(what):
     head(data)
     np.testing.assert_array_equal(decode(data)[:, :, 0], X)
     assert time.process_time() - start < SECONDS
-
-
-def test_scans_are_bounded_by_what_they_cost():
-    scans.check_scans(scanned(100), 64 * 64)
-    decode(scanned(90))
-    with pytest.raises(DataError, match="at most 20 are decoded"):
-        scans.check_scans(scanned(21), 50_000_000)
-    scans.check_scans(scanned(16), PIXEL_LIMIT)
 
 
 def test_pixels_in_flight_are_bounded_whatever_the_threads():

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from neocog.data.samples import Samples, batch_for
 from neocog.errors import ModelError, ShapeMismatch, UsageError
 from neocog.explainers.activation_maximization import AscentConfig, maximize_activation
-from neocog.explainers.largest import largest_on
 from neocog.explainers.statistics import statistics_from
 from neocog.networks.catalog import build
 from neocog.render.page import page
@@ -163,19 +162,6 @@ def test_series() -> None:
     assert found.images.shape == (1, 2, 40)
     assert "Optimized series" in page("Made", found.sections())
     json.dumps(found.to_json(), allow_nan=False)
-
-
-def test_largest_of_a_vector_and_of_the_middle() -> None:
-    x = torch.rand(20, 1, 6, 6)
-    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(32, 3))
-    with torch.no_grad():
-        logits, maps = net(x), net[0](x)
-    found = largest_on(net, Samples.of(x), "", [2, 0], batch=7)
-    assert found.index.tolist() == logits[:, [2, 0]].argmax(0).tolist()
-    np.testing.assert_array_equal(found.images[0], x[found.index[0]].numpy())
-    for where, values in (("middle", maps[:, :, 2, 2]), ("largest", maps.amax((2, 3)))):
-        found = largest_on(net, Samples.of(x), "0", [1], where=where)
-        assert found.values[0] == pytest.approx(float(values[:, 1].max()), abs=1e-6)
 
 
 class Broken(nn.Module):

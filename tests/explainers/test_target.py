@@ -1,5 +1,4 @@
 import pytest
-import torch
 import torch.nn.functional as F
 from tests.explainers.nets import Series, Unet, Vit, convnet, drawn
 from tests.strangers.resnet20 import ResNet20
@@ -7,7 +6,7 @@ from torch import Tensor, nn
 
 from neocog.errors import ModelError
 from neocog.explainers.grad_cam import grad_cam
-from neocog.explainers.layout import SpatialLayout, channels_of, layout_of
+from neocog.explainers.layout import SpatialLayout, channels_of
 from neocog.explainers.target import Chosen, choose_layer, describe_layer
 from neocog.graph.activations import differentiable
 from neocog.networks.catalog import build
@@ -253,49 +252,3 @@ def test_a_layer_that_was_named_is_described() -> None:
         x = drawn(1, 3, 16, 16)
         assert describe_layer(run, net, x, "blocks.0") == SpatialLayout("tokens", (4, 4), 1)
         assert describe_layer(run, net, x, "head") is None
-
-
-@pytest.mark.parametrize(
-    ("shape", "size", "want"),
-    [
-        ((2, 64, 7, 9), (224, 288), SpatialLayout("channels first", (7, 9))),
-        ((2, 7, 9, 64), (224, 288), SpatialLayout("channels last", (7, 9))),
-        ((2, 197, 768), (224, 224), SpatialLayout("tokens", (14, 14), 1)),
-        ((2, 198, 768), (224, 224), SpatialLayout("tokens", (14, 14), 2)),
-        ((64, 2, 768), (32, 32), SpatialLayout("tokens", (8, 8), 0, 1)),
-        ((2, 128), (32, 32), None),
-        ((2, 128, 1, 1), (32, 32), None),
-        ((2, 16, 20), (40,), SpatialLayout("channels first", (20,))),
-        ((2, 16, 1), (40,), None),
-        ((3, 64, 7, 7), (224, 224), None),
-    ],
-)
-def test_layouts(shape: tuple[int, ...], size: tuple[int, ...], want: SpatialLayout | None) -> None:
-    assert layout_of(shape, size, batch=2) == want
-
-
-def test_tokens_of_a_grid_that_was_seen() -> None:
-    seen = [(96, (5, 8)), (192, (3, 4))]
-    assert layout_of((1, 13, 192), (30, 40), batch=1, patches=seen) == SpatialLayout(
-        "tokens", (3, 4), 1
-    )
-    assert layout_of((1, 40, 96), (30, 40), batch=1, patches=seen) == SpatialLayout(
-        "tokens", (5, 8), 0
-    )
-    assert layout_of((1, 99, 96), (30, 40), batch=1, patches=seen) is None
-    series = [(8, (10,))]
-    assert layout_of((1, 11, 8), (40,), batch=1, patches=series) == SpatialLayout(
-        "tokens", (10,), 1
-    )
-    assert layout_of((1, 8, 10), (40,), batch=1, patches=series) == SpatialLayout(
-        "channels first", (10,)
-    )
-
-
-def test_maps_of_each_layout() -> None:
-    x = torch.arange(2 * 3 * 4.0).view(2, 3, 2, 2)
-    assert torch.equal(SpatialLayout("channels first", (2, 2)).maps(x), x)
-    assert torch.equal(SpatialLayout("channels last", (2, 2)).maps(x.permute(0, 2, 3, 1)), x)
-    tokens = torch.cat([torch.zeros(2, 1, 3), x.flatten(2).mT], 1)
-    assert torch.equal(SpatialLayout("tokens", (2, 2), 1).maps(tokens), x)
-    assert torch.equal(SpatialLayout("tokens", (2, 2), 1, 1).maps(tokens.transpose(0, 1)), x)

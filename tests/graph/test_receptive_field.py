@@ -11,7 +11,6 @@ from torch.nn import functional as F
 from neocog.errors import ModelError, UsageError
 from neocog.graph.receptive_field import receptive_field
 from neocog.layers.downsample import DOWNSAMPLINGS
-from neocog.layers.polyphase import ChoosePhase, PolyphaseUp, TakePhase
 from neocog.networks.catalog import NETWORKS
 from neocog.networks.resnet_cifar import resnet_cifar
 from neocog.types import FieldWindow
@@ -48,9 +47,6 @@ def test_every_sampling_is_understood(downsampling: str) -> None:
             f.of("layer3").receptive_field[0]
             >= receptive_field(plain, (1, 24, 24)).of("layer3").receptive_field[0]
         )
-
-
-# What is not understood
 
 
 class Picks(nn.Module):
@@ -92,22 +88,6 @@ def test_a_module_may_declare_what_it_looks_at() -> None:
     assert f.of("").whole == (True,)
 
 
-def test_samples_put_back_at_their_phase() -> None:
-    class DownUp(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.choose, self.take, self.put = ChoosePhase(2), TakePhase(2), PolyphaseUp(2)
-
-        def forward(self, x: Tensor) -> Tensor:
-            phase = self.choose(x)
-            return self.put(self.take(x, phase), phase, x.shape[2:])
-
-    f = receptive_field(DownUp(), (1, 8, 6))
-    assert (f.of("take").receptive_field, f.of("take").jump) == ((2, 2), (2, 2))
-    assert (f.of("").receptive_field, f.of("").jump, f.of("").start) == ((2, 2), (1, 1), (0, 0))
-    assert f.status == "complete"
-
-
 def test_an_operation_without_a_rule_is_named() -> None:
     class Odd(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
@@ -126,9 +106,6 @@ def test_a_weight_made_from_the_image_reaches_everything_where_no_rule_says_how(
     assert receptive_field(Styled(), (1, 8)).status == "partial"
 
 
-# The frame
-
-
 def test_the_module_is_left_as_found() -> None:
     net = nn.Sequential(nn.Conv2d(1, 1, 3), nn.BatchNorm2d(1)).train()
     net[1].weight.requires_grad_(False)
@@ -141,7 +118,7 @@ def test_the_module_is_left_as_found() -> None:
 
 
 def test_a_size_that_does_not_fit_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"fails on one of 3×8×8 \(RuntimeError: .*Give the size"):
+    with pytest.raises(ModelError, match=r"fails on one of 3×8×8 \(RuntimeError: .*Give its input size"):
         receptive_field(nn.Conv2d(1, 2, 3), (3, 8, 8))
 
 

@@ -2,11 +2,10 @@
 
 import pytest
 import torch
-from tests.surgery.nets import Unequal, Wayward, settled
+from tests.surgery.nets import Unequal, settled
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from neocog.errors import ModelError, UsageError
 from neocog.surgery.replace import replace
 
 
@@ -15,27 +14,6 @@ def test_branches_of_unequal_depth_are_left_and_named() -> None:
     assert [r.name for r in done.replaced] == ["first"]
     assert [w.name for w in done.skipped] == ["once", "twice.0", "twice.1"]
     assert "at `add` it joins a branch with other downsampling" in done.skipped[0].reason
-
-
-def test_what_looks_at_values_is_mended_module_by_module() -> None:
-    net, x = settled(Wayward()), torch.randn(2, 3, 16, 16)
-    done = replace(net, x, downsampling="blur", padding="circular")
-    assert [r.name for r in done.replaced] == ["conv", "pool"]
-    assert "depends on the values" in done.remarks[0]
-    assert list(done.module.state_dict()) == list(net.state_dict())
-    assert done.module(x).shape == net(x).shape
-    with pytest.raises(ModelError, match=r"the network must be traceable, .* depends on the val"):
-        replace(net, x, downsampling="polyphase")
-
-
-def test_only_some_modules_of_what_is_no_graph() -> None:
-    net, x = settled(Wayward()), torch.randn(2, 3, 16, 16)
-    done = replace(net, x, downsampling="blur", only=["pool"])
-    assert [r.name for r in done.replaced] == ["pool"]
-    assert done.module.conv.stride == (2, 2)
-    assert torch.equal(replace(net, x, downsampling="blur", only=()).module(x), net(x))
-    with pytest.raises(UsageError, match=r"`pol` is not a convertible group.* Did you mean `pool`"):
-        replace(net, x, downsampling="blur", only=["pol"])
 
 
 class Map(nn.Module):

@@ -17,6 +17,8 @@ from neocog.training.optimize import OptimizerConfig, ScheduleConfig, build_opti
 from neocog.types import Batch
 
 X = torch.rand(40, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+
+
 Y = torch.arange(40) % 4
 
 
@@ -177,28 +179,6 @@ def test_seeds_of_steps_differ() -> None:
     }
     assert len(seeds) == 50 * 201 * 2
     assert all(0 <= s < 2**63 for s in seeds)
-
-
-def test_average_by_hand() -> None:
-    net = nn.Linear(1, 1, bias=False)
-    nn.init.constant_(net.weight, 0.0)
-    average = Average(net, 0.5)
-    value = 0.0
-    for step in range(20):
-        net.weight.data.fill_(step + 1.0)
-        average.update(step)
-        decay = min(0.5, (1 + step) / (10 + step))
-        value = decay * value + (1 - decay) * (step + 1.0)
-        # Float32 rounding of twenty interpolations.
-        assert average.module.weight.item() == pytest.approx(value, rel=1e-5)  # type: ignore[union-attr]
-
-
-def test_average_follows_running_statistics() -> None:
-    net = nn.BatchNorm1d(2)
-    average = Average(net, 0.0)
-    net(torch.rand(8, 2) + 5)
-    average.update(0)
-    assert _equal(net, average.module)
 
 
 def test_bfloat16_keeps_weights_in_float32() -> None:

@@ -15,7 +15,6 @@ from neocog.networks.model import SpecifiedNetwork
 from neocog.web import server
 from neocog.web.cam import Wanted
 from neocog.web.opening import opened
-from neocog.web.reference import Reference, References
 from neocog.web.session import Session
 
 
@@ -64,19 +63,6 @@ def test_an_audit_is_not_forgotten_for_what_comes_after_it() -> None:
     assert session.has(("audit", 0))
     assert not session.has(("top-activations", 0, 0, 0))
     assert session.has(("top-activations", 0, 0, 199))
-
-
-def test_each_model_keeps_its_newest_image(two: Session) -> None:
-    kept, made = References(limit=1), []
-
-    def make(model: int, id: str) -> Reference:
-        made.append((model, id))
-        return Reference(two.networks[model], two.album.values(id, model))
-
-    for id in ("test:0", "test:1", "test:1"):
-        for model in (0, 1):
-            kept.get((model, id), lambda model=model, id=id: make(model, id))
-    assert made == [(0, "test:0"), (1, "test:0"), (0, "test:1"), (1, "test:1")]
 
 
 def test_an_image_that_is_decoded_does_not_hold_up_a_step(
