@@ -42,7 +42,7 @@ def test_a_pixel_above_the_maximum_is_named():
             decode(b"P5 4 4 %d\n" % white + bytes(64))
     with pytest.raises(DataError, match="not an integer"):
         decode(b"P2 4 4 255\n" + b"-3 " * 16)
-    with pytest.raises(DataError, match="cut off: 15 of 16 bytes"):
+    with pytest.raises(DataError, match="damaged or truncated: 15 of 16 bytes"):
         decode(b"P5 4 4 255\n" + bytes(15))
 
 
