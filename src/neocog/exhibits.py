@@ -81,12 +81,13 @@ class Curve(_Drawn):
         log_y: draw the values on a logarithmic scale.
         x_names: a name for each position, written in place of its number; or empty.
         intervals: name of a line to an interval a position, None where there is none; or empty.
+        interval_label: what they are, as "95 % CI" or "range over seeds".
         note: how it was measured.
     """
 
     JSON = keys(
         "kind", "title", "x", "lines", "x_label", "y_label", "log_y", "x_names", "note",
-        "intervals?=bands",
+        "intervals?=bands", "interval_label?=band_label",
     )  # fmt: skip
 
     title: str
@@ -97,7 +98,14 @@ class Curve(_Drawn):
     log_y: bool = False
     x_names: Sequence[str] = ()
     intervals: Mapping[str, Sequence[tuple[float, float] | None]] = field(default_factory=dict)
+    interval_label: str = "95 % CI"
     note: str = ""
+
+    @property
+    def band_label(self) -> str | None:
+        """What the intervals are; None where there are none, or where they are the usual ones."""
+        usual = self.interval_label == type(self).interval_label
+        return self.interval_label if self.intervals and not usual else None
 
     @property
     def bands(self) -> Mapping[str, Sequence[tuple[float, float] | None]] | None:

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from neocog.lectures.evidence import Comparison, Evidence
+from neocog.lectures.evidence import Comparison, Evidence, largest
 
 ONE = Comparison(name="sum", value=2, expected=2)
 
@@ -35,3 +35,8 @@ def test_a_part_that_is_missing_is_not_met():
     failed = Evidence(measured_on="x", comparisons=(ONE, wrong), missing="a")
     assert failed.outcome == "not met"
     assert failed.text == "sum: 3 (must be 2)"
+
+
+def test_a_number_that_was_not_computed_is_the_largest_wherever_it_stands():
+    assert largest([0.5, 2.0]) == 2.0
+    assert all(math.isnan(largest(v)) for v in ([0.5, math.nan], [math.nan, 0.5], []))

@@ -1,6 +1,7 @@
 import pytest
 from tests.lectures.judged import broken, each
 
+from neocog.lectures import high_dimensions
 from neocog.lectures.high_dimensions import CLAIMS
 
 
@@ -16,3 +17,10 @@ def test_H_slips_of_the_lectures_are_named(material):
     assert "exactly it is 0.29" in slips["H1"]
     assert "10^36 where" in slips["H4"]
     assert not slips["H2"]
+
+
+def test_H1_points_that_gather_in_the_middle_are_not_met(material, monkeypatch):
+    fair = high_dimensions.ball_points
+    monkeypatch.setattr(high_dimensions, "ball_points", lambda *a: 0.9 * fair(*a))
+    (claim,) = (c for c in CLAIMS if c.id == "H1")
+    assert not any(c.holds for c in claim.measure(material).comparisons)

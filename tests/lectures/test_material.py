@@ -1,5 +1,10 @@
+import gc
+import weakref
+
 import torch
 
+import neocog.lectures.material as module
+from neocog.lectures import building_blocks
 from neocog.lectures.material import Material, ShortTraining, accuracy_of, train_network
 
 
@@ -22,3 +27,20 @@ def test_a_training_learns_and_is_repeated_to_the_bit(material):
     assert accuracy_of(nets[0], material.test.x, material.test.y) > before + 0.3
     for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_networks_and_norms_live_as_long_as_their_material(monkeypatch):
+    calls = []
+    monkeypatch.setattr(module, "train_network", lambda net, *_: calls.append("net") or net)
+    monkeypatch.setattr(
+        building_blocks, "gradient_norms", lambda *_, **__: calls.append("norms") or {}
+    )
+    own = Material()
+    for _ in range(2):
+        own.trained("dense", {"hidden": (4,)})
+        building_blocks._depth_norms(own)
+    assert calls == ["net", "norms"]
+    alive = weakref.ref(own)
+    del own
+    gc.collect()
+    assert alive() is None

@@ -170,3 +170,12 @@ def test_scalars_that_follow_each_other_share_a_row():
 def test_an_interval_stands_below_its_number():
     html = draw(Scalar(title="a", value=0.98, unit="%", interval=(0.97, 0.99)))
     assert "97.00\u202f% to 99.00\u202f%" in html
+
+
+def test_a_curve_says_what_its_intervals_are():
+    curve = Curve(title="a", x=[1, 2], lines={"b": [1, 2]}, x_label="x", y_label="y",
+                  intervals={"b": [(0, 2), None]}, interval_label="range of 3 seeds")  # fmt: skip
+    html = draw(curve)
+    assert "b, range of 3 seeds" in html
+    assert "CI" not in html
+    assert curve.to_json()["interval_label"] == "range of 3 seeds"

@@ -10,7 +10,7 @@ from torch import nn
 
 from neocog.audits.shift import shift_consistency
 from neocog.exhibits import Bars, Table
-from neocog.lectures.evidence import Comparison, Evidence, LectureClaim
+from neocog.lectures.evidence import Comparison, Evidence, LectureClaim, largest
 from neocog.lectures.material import Material, ShortTraining, accuracy_of, train_network
 from neocog.networks.catalog import build
 
@@ -149,7 +149,7 @@ def harmonic(material: Material) -> Evidence:
         comparisons=(
             Comparison(
                 name="harmonic network: largest change under quarter turns",
-                value=max(changes["harmonic"]),
+                value=largest(changes["harmonic"]),
                 expected=1e-4,
                 relation="<=",
             ),

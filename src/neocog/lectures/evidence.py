@@ -8,7 +8,7 @@ when it is read, and another number gives another verdict.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -20,7 +20,7 @@ from neocog.jsonable import Jsonable, keys
 if TYPE_CHECKING:
     from neocog.lectures.material import Material
 
-__all__ = ["Comparison", "Evidence", "LectureClaim", "Number", "Outcome", "numbers"]
+__all__ = ["Comparison", "Evidence", "LectureClaim", "Number", "Outcome", "largest", "numbers"]
 
 Number = float | tuple["Number", ...]
 """One number, or rows of them."""
@@ -53,6 +53,23 @@ def numbers(values: object) -> Number:
         return tuple(numbers(v) for v in values)
     assert isinstance(values, (int, float))
     return values
+
+
+def largest(values: Iterable[float]) -> float:
+    """The largest number; nan where one of them is, or where there is none.
+
+    Unlike `max`, which keeps or drops a nan by its position, so that a number that could not be
+    computed would pass.
+
+    Args:
+        values: errors.
+
+    Example:
+        >>> largest([0.5, 2.0]), largest([0.5, math.nan])
+        (2.0, nan)
+    """
+    numbers_ = np.asarray(list(values), np.float64)
+    return float(numbers_.max()) if numbers_.size else math.nan
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,13 +28,19 @@ from neocog.keywords import known_keywords
 from neocog.lectures.gabor_search import fitted
 from neocog.render.pixels import as_image, beside, enlarged, signed
 
-__all__ = ["GaborFit", "first_layer", "gabor_fit"]
+__all__ = ["CHANCE", "GaborFit", "first_layer", "gabor_fit"]
 
 PAIR = 50
 """Pixels of each side of a pair, about."""
 
 _LEVEL = 0.95
 """Quantile of the floor that a filter has to pass."""
+
+CHANCE = 0.05
+"""Fraction of filters that pass it by chance."""
+
+_SATURATED = 0.75
+"""Explained by chance, above which a fit says nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +89,23 @@ class GaborFit(Jsonable):
     @property
     def fraction_above(self) -> float:
         """The fraction of filters that pass the bar; chance alone would be 5 %."""
-        known = self.explained[np.isfinite(self.explained)]
-        return float((known > self.bar).mean()) if len(known) else 0.0
+        return self.above / self.n if self.n else 0.0
+
+    @property
+    def n(self) -> int:
+        """Filters that are not zero."""
+        return int(np.isfinite(self.explained).sum())
+
+    @property
+    def above(self) -> int:
+        """Filters that pass the bar."""
+        return int((self.explained > self.bar).sum())
+
+    @property
+    def is_evidence(self) -> bool:
+        """Whether a good fit says something: not where chance reaches one as well."""
+        by_chance = [float(np.median(f)) for f in (self.floor, self.shuffled) if len(f)]
+        return self.n > 0 and max(by_chance) <= _SATURATED
 
     def verdict(self) -> str:
         """What the numbers say, in a sentence or two."""
@@ -97,7 +118,7 @@ class GaborFit(Jsonable):
             f"filters with their taps shuffled. {self.fraction_above:.0%} of the filters pass the "
             f"bar that 5% pass by chance ({self.bar:.0%})."
         ).replace("%", " %")
-        if max(chance, mixed) > 0.75:
+        if self.n and not self.is_evidence:
             text += (
                 " At this size nearly every filter looks like a Gabor function, learned or not: "
                 "the fit is not evidence."

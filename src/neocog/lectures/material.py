@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -27,6 +28,8 @@ from neocog.training.optimize import OptimizerConfig, ScheduleConfig, build_opti
 from neocog.types import Batch
 
 __all__ = ["Material", "ShortTraining", "accuracy_of", "random_network", "train_network"]
+
+T = TypeVar("T")
 
 LEAST = 200
 """Labeled images without which no claim is measured."""
@@ -74,6 +77,18 @@ class Material:
 
     def __init__(self, source: str = "digits", *, seed: int = 0) -> None:
         self.source, self.seed = source, seed
+        self._made: dict[Hashable, object] = {}
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What is made for several claims, made once and kept for as long as this material.
+
+        Args:
+            key: its name.
+            make: called the first time.
+        """
+        if key not in self._made:
+            self._made[key] = make()
+        return cast(T, self._made[key])
 
     @cached_property
     def opened(self) -> Source:
@@ -181,18 +196,18 @@ class Material:
             name: of the network.
             options: of the network.
         """
-        return _trained(self, name, tuple(sorted((options or {}).items())))
+        chosen = dict(options or {})
+
+        def make() -> nn.Module:
+            network = random_network(name, self, seed=self.seed, options=chosen)
+            return train_network(network, self.train, ShortTraining(seed=self.seed))
+
+        return self.once(("trained", name, tuple(sorted(chosen.items()))), make)
 
     @cached_property
     def classifier(self) -> nn.Module:
         """A LeNet-5 in its modern form, trained on these images."""
         return self.trained("lenet5_modern")
-
-
-@lru_cache(maxsize=16)
-def _trained(material: Material, name: str, options: tuple[tuple[str, object], ...]) -> nn.Module:
-    network = random_network(name, material, seed=material.seed, options=dict(options))
-    return train_network(network, material.train, ShortTraining(seed=material.seed))
 
 
 def random_network(

@@ -18,7 +18,7 @@ from neocog.graph.moments import Moment
 from neocog.graph.structure import follow
 from neocog.lectures.backward import backward
 from neocog.lectures.classic_filters import classic
-from neocog.lectures.evidence import Comparison, Evidence, LectureClaim, numbers
+from neocog.lectures.evidence import Comparison, Evidence, LectureClaim, largest, numbers
 from neocog.lectures.material import (
     LabeledPart,
     Material,
@@ -226,10 +226,10 @@ def shift_equivariance(material: Material) -> Evidence:
     ).float()  # integers, so that sums are exact in any order
     y = correlate(x, kernel, mode="circular")
     h, w = x.shape
-    worst = 0.0
+    errors = []
     for shift in itertools.product(range(h), range(w)):
         moved = correlate(x.roll(shift, (0, 1)), kernel, mode="circular")
-        worst = max(worst, float((moved - y.roll(shift, (0, 1))).abs().max()))
+        errors.append(float((moved - y.roll(shift, (0, 1))).abs().max()))
     zeros = correlate(x, kernel, mode="same")
     moved = torch.zeros_like(x)
     moved[3:, 2:] = x[:-3, :-2]
@@ -241,7 +241,7 @@ def shift_equivariance(material: Material) -> Evidence:
         comparisons=(
             Comparison(
                 name=f"largest error over all {h * w:,} circular shifts",
-                value=worst,
+                value=largest(errors),
                 expected=0,
                 deck=True,
             ),
@@ -386,13 +386,12 @@ def one_output(material: Material) -> Evidence:
                 rows.append((moment.name or moment.label, unit))
 
     follow(material.classifier, material.image[None], on_node=on_node, pieces=True)
-    errors = [abs((unit.computed or math.nan) - unit.value) for _, unit in rows]
     return Evidence(
         measured_on=f"a LeNet-5 trained on {material.named}",
         comparisons=(
             Comparison(
                 name=f"{len(rows)} layers, a unit each: Σ weight × input + bias less the output",
-                value=max(errors, default=math.nan),
+                value=largest(_sum_error(unit) for _, unit in rows),
                 expected=SINGLE,
                 relation="<=",
             ),
@@ -546,6 +545,11 @@ def template_matching(material: Material) -> Evidence:
 def _as_series(part: LabeledPart) -> LabeledPart:
     """Columns as steps, rows (of all channels) as channels."""
     return LabeledPart(x=part.x.flatten(1, 2).contiguous(), y=part.y)
+
+
+def _sum_error(unit: Arithmetic) -> float:
+    """How far the sum by hand is from the network's output; nan where there is no sum."""
+    return math.nan if unit.computed is None else abs(unit.computed - unit.value)
 
 
 def _difference(a: Tensor, b: Tensor) -> float:

@@ -307,7 +307,7 @@ def _numbers(
         columns=[
             curve.x_label,
             *(f"{n} (%)" if percent else n for n in curve.lines),
-            *(f"{n}, 95 % CI" for n in bands),
+            *(f"{n}, {curve.interval_label}" for n in bands),
         ],
         rows=[
             [
