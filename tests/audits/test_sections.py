@@ -29,7 +29,7 @@ from neocog.audits.shift import Border, Flip, Shift
 from neocog.audits.verdict import blame, causes, verdict
 from neocog.data.framing import KeptFraction
 from neocog.data.quality import Copies, Sheet
-from neocog.exhibits import Gallery, Map, Scalar, Table, percent, share
+from neocog.exhibits import Gallery, Map, Scalar, Table, share
 from neocog.graph.alignment import CIRCULAR_SHIFT, QUARTER_TURN, Alignment
 from neocog.graph.misalignment import Misalignment
 from neocog.runs import fix_data
@@ -99,24 +99,6 @@ def of(kind: type, exhibits: Any) -> list[Any]:
     return [e for e in exhibits if isinstance(e, kind)]
 
 
-# ---- a fraction, a difference
-
-
-@given(st.floats(0, 1))
-@example(0.99996)
-@example(5e-324)
-@example(math.nextafter(1, 0))
-def test_a_fraction_is_none_or_all_only_where_it_is(value: float) -> None:
-    text = share(value)
-    assert (text == "0 %") == (value == 0)
-    assert (text == "100 %") == (value == 1)
-    assert (float(percent(value)) in (0, 100)) == (value in (0, 1))
-    assert abs(float(text.removesuffix(" %")) - 100 * value) <= 0.0101
-    shown = flipped(value)
-    assert (shown == "0.0") == (value == 0)
-    assert (shown == "100.0") == (value == 1)
-
-
 @given(st.floats(-1, 1))
 @example(-0.0001)
 def test_a_difference_has_its_sign_and_is_zero_only_where_it_is(value: float) -> None:
@@ -126,13 +108,6 @@ def test_a_difference_has_its_sign_and_is_zero_only_where_it_is(value: float) ->
         assert abs(float(text) - 100 * value) <= max(0.051, 0)
         if abs(value) > 1e-300:
             assert (float(text) == 0) == (value == 0)
-
-
-def test_no_number_is_said_to_be_none() -> None:
-    assert share(NAN) == points(NAN) == "unknown"
-
-
-# ---- circular shifts told apart
 
 
 ROWS: dict[str, tuple[Misalignment, ...]] = {
@@ -224,9 +199,6 @@ def test_no_cause_is_claimed_of_what_was_not_analyzed() -> None:
     assert causes(audit()) == ()
 
 
-# ---- layers
-
-
 @pytest.mark.parametrize("own", [0.0, 9e-5, 2e-4, 0.3, NAN, math.inf])
 @pytest.mark.parametrize("at", [0.0, 0.4, 1.0])
 @pytest.mark.parametrize("energy", [0.0, 0.72, 1.0, NAN])
@@ -285,9 +257,6 @@ def test_no_layer_was_audited_by_itself() -> None:
     assert "stride of 3 steps" in sampling_section(none).text
 
 
-# ---- the geometry
-
-
 @pytest.mark.parametrize("unknown", [(), ("aten.svd",)])
 @pytest.mark.parametrize("rows", [(), (row(BEYOND),), (row(BEYOND), row(DENSE, ""))])
 def test_the_geometry(rows: tuple[Misalignment, ...], unknown: tuple[str, ...]) -> None:
@@ -307,9 +276,6 @@ def test_the_geometry(rows: tuple[Misalignment, ...], unknown: tuple[str, ...]) 
         assert ("Nearest" in text) == (pair != (None, None))
     assert "No size has none." in " ".join(aligned(row(BEYOND)).sentences())
     assert QUARTER_TURN not in " ".join(aligned(size=(1, 64)).sentences())
-
-
-# ---- summary, shifts, maps, images
 
 
 @pytest.mark.parametrize("n", [1, 2, 1234])
@@ -399,9 +365,6 @@ def test_turns(square: bool, stay: float) -> None:
     assert curve.note.startswith(f"1 sample. {'Quarter' if square else 'Half'} turns are exact")
 
 
-# ---- two models
-
-
 @given(st.floats(0, 1), st.floats(0, 1), st.one_of(st.none(), st.floats(-1, 1)))
 @example(0.0004, 0.0, -0.0001)
 @example(0.0653, 0.0651, 0.0)
@@ -452,9 +415,6 @@ def test_a_comparison() -> None:
     assert section.exhibits[0].rows[0][5] == 0  # the truth is known: none is right in both
     assert "Consistency is not defined" in comparison([], "A", "B").text
     assert comparison([], "A", "B").exhibits == ()
-
-
-# ---- a fix
 
 
 def _figures(correct: np.ndarray, same: np.ndarray) -> Figures:
@@ -573,9 +533,6 @@ def test_the_result_of_a_fix(better: bool, kept: str, labeled: bool, ms: float) 
     assert "fraction of 1 sample with" in table.note
     assert "up to 1 pixel away" in table.note
     assert done.to_json()["cost"]["ms"]["ratio"] == (1.0 if ms else None)
-
-
-# ---- classes and data
 
 
 @pytest.mark.parametrize("n", [1, 2, 3000])

@@ -10,9 +10,7 @@ import pytest
 
 import neocog
 from neocog.cli.main import VERBS, main
-from neocog.errors import did_you_mean, nearest
 from neocog.layers import CircularConv2d
-from neocog.models.suggest import suggestion as meant_model
 from neocog.suggest import _CALLED, suggestion
 
 
@@ -47,7 +45,7 @@ def test_an_option_of_a_training(word, one_of, capsys):
     assert (found[1] if found else None) in (one_of or {None}), err
 
 
-@pytest.mark.parametrize(("verb", "found"), [("audit", "--report"), ("evaluate", "--json"),
+@pytest.mark.parametrize(("verb", "found"), [("audit", "--report"), ("evaluate", "--report"),
                                            ("train", "--out")])  # fmt: skip
 def test_where_a_result_goes_is_no_name_of_a_tensor(verb, found):
     """`--output`, which names a tensor, is spelled nearly like `--out`."""
@@ -72,19 +70,3 @@ def test_every_option_is_found_by_a_slip(verb):
         assert found.startswith(option)  # "--classs" may be of "--class" or "--classes"
         swapped = option[:4] + option[5] + option[4] + option[6:]
         assert suggestion(swapped, known) == option or swapped in known
-
-
-def test_nothing_rather_than_nonsense():
-    names = ["accuracy", "consistency", "flip", "layers", "seed"]
-    assert nearest("acuracy", names) == "accuracy"
-    for word in ("", "x", "precision", "recall", "f1", "zebra", "time"):
-        assert nearest(word, names) is None, word
-        assert did_you_mean(word, names).startswith("Known: ")
-
-
-def test_a_file_of_data_is_no_module(tmp_path):
-    data = tmp_path / "digits.npz"
-    data.write_bytes(b"")
-    assert "DATA" in meant_model(str(data))
-    assert "FUNCTION" not in meant_model(str(data))
-    assert "`nets.small:FUNCTION`" in meant_model("nets.small")

@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from neocog.data.open import Source, open_data
-from neocog.data.split_names import role_of
 from neocog.errors import DataError
 
 
@@ -107,14 +106,6 @@ def test_train_and_evaluation_are_train_and_test(make):
     assert _n(source)["train"] + _n(source)["val"] == 40
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["trains", "steam_train", "testament", "test tube", "devil", "valley", "values", "contest"],
-)
-def test_other_words_are_no_splits(name):
-    assert role_of(name) == ""
-
-
 def test_classes_that_only_sound_like_splits_are_classes(make):
     assert open_data(make("car", "train", "plane")).classes == ("car", "plane", "train")
 
@@ -206,6 +197,8 @@ def test_a_split_without_labels_is_no_split(make):
 
 
 COMPOSED = "caf" + chr(0xE9)
+
+
 DECOMPOSED = unicodedata.normalize("NFD", COMPOSED)
 
 

@@ -12,7 +12,6 @@ from PIL import Image
 from torch import Tensor, nn
 
 from neocog.cli.main import main
-from neocog.data.labels_in_names import unlabeled
 from neocog.data.open import open_data
 
 pytestmark = [
@@ -48,7 +47,11 @@ def two() -> nn.Module:
 
 
 NET = f"{__name__}:imagenet"
+
+
 TOLD = ("--size", "3,32,32", "--mean", ".5", "--std", ".5")
+
+
 NARROW = (
     "--shift", "crop", "--no-rotation", "--no-scale", "--no-elastic", "--no-layers",
     "--map-samples", "1",
@@ -170,19 +173,6 @@ def test_images_that_are_named_after_their_class_are_told_how_to_be_sorted(call,
     assert "The file names begin with `cat` (6), `hot dog` (6)" in err
     assert "`mkdir cat && mv cat_*.png cat/`" in err
     assert open_data(place).classes == ()
-
-
-@pytest.mark.parametrize(
-    "files",
-    [
-        ["IMG_1.jpg", "IMG_2.jpg", "IMG_3.jpg"],
-        ["a.png", "b.png"],
-        [f"{chr(97 + i)}{chr(97 + i)}_1.png" for i in range(20)],
-        ["cat_1.png", "cat_2.png", "dog_1.png", "dog_2.png", *(f"{i}.png" for i in range(40))],
-    ],
-)
-def test_names_that_say_no_class_are_not_taken_for_one(files: list[str]) -> None:
-    assert unlabeled("x", files).endswith("Sort the images into a folder for each class.")
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from torch.nn import functional as F
 from neocog.graph.outputs import outputs
 from neocog.graph.structure import Structure, structure
 from neocog.networks.catalog import build
-from neocog.types import FieldWindow
 
 
 def kinds(found: Structure) -> list[str]:
@@ -38,20 +37,6 @@ def test_G5_a_residual_sum_has_two_sources_and_a_free_relu_is_a_node() -> None:
     assert kinds(found) == ["input", "conv", "add", "activation", "output"]
     assert found.edges == ((0, 1), (0, 2), (1, 2), (2, 3), (3, 4))
     assert [n.label for n in found.nodes] == ["input", "conv", "add", "relu", "output"]
-
-
-def test_work_in_place_gives_the_same_graph_and_does_not_falsify_outputs() -> None:
-    torch.manual_seed(1)
-    plain, written = Residual(), Residual(in_place=True)
-    written.load_state_dict(plain.state_dict())
-    x = torch.randn(1, 2, 6, 6)
-    a, b = structure(plain, x), structure(written, x)
-    assert kinds(a) == kinds(b)
-    assert a.edges == b.edges
-    for first, second in zip(outputs(plain, x, a), outputs(written, x, b), strict=True):
-        assert first is not None
-        assert second is not None
-        assert torch.equal(first, second)
 
 
 def test_the_resnet20_of_a_stranger_has_nine_sums_and_three_grids() -> None:
@@ -91,84 +76,6 @@ def test_macs_of_attention_are_those_of_the_cost() -> None:
     net = Tokens().eval()
     found = structure(net, torch.zeros(1, 16, 4, 4))
     assert sum(n.macs for n in found.nodes) == cost(net, (16, 4, 4)).macs
-
-
-def test_a_module_that_returns_what_came_and_views_are_no_nodes() -> None:
-    net = nn.Sequential(nn.Identity(), nn.Dropout(), nn.Conv2d(1, 2, 3), nn.Dropout2d()).eval()
-    found = structure(net, torch.zeros(1, 1, 5, 5))
-    assert kinds(found) == ["input", "conv", "output"]
-    assert found.edges == ((0, 1), (1, 2))
-
-
-class Branches(nn.Module):
-    """Two ways that are concatenated, then a gate made of the map itself."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.left = nn.Conv2d(1, 2, 1)
-        self.right = nn.Conv2d(1, 3, 3, padding=1)
-        self.gate = nn.Linear(5, 5)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = torch.cat([self.left(x), self.right(x)], 1)
-        weight = torch.sigmoid(self.gate(y.mean((2, 3))))
-        return y * weight[:, :, None, None]
-
-
-def test_branches_and_gates_are_drawn_as_such() -> None:
-    found = structure(Branches(), torch.zeros(1, 1, 4, 4))
-    assert [n.label for n in found.nodes] == [
-        "input",
-        "left",
-        "right",
-        "cat",
-        "mean",
-        "gate",
-        "sigmoid",
-        "mul",
-        "output",
-    ]
-    assert found.nodes[3].sources == (1, 2)
-    assert found.nodes[7].sources == (3, 6)
-    assert found.nodes[7].spatial
-    assert not found.nodes[5].spatial
-
-
-class Functional(nn.Module):
-    """A network without modules."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first = nn.Parameter(torch.randn(2, 1, 3, 3))
-        self.second = nn.Parameter(torch.randn(3, 32))
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.max_pool2d(F.relu(F.conv2d(x, self.first, padding=1)), 2)
-        return F.linear(torch.flatten(x, 1), self.second)
-
-
-def test_a_module_that_is_a_network_by_itself_is_taken_apart() -> None:
-    found = structure(Functional(), torch.zeros(1, 1, 8, 8))
-    assert found.opened == {""}
-    assert kinds(found) == ["input", "conv", "activation", "pool", "reshape", "linear", "output"]
-    assert [n.params for n in found.nodes] == [0, 18, 0, 0, 0, 96, 0]
-
-
-class Declared(nn.Module):
-    """Says itself what it looks at, and is one node."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.geometry = (FieldWindow(1), FieldWindow(1))
-        self.inner = nn.Sequential(nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.inner(x)
-
-
-def test_a_module_that_declares_its_geometry_is_one_node() -> None:
-    found = structure(nn.Sequential(Declared()), torch.zeros(1, 1, 4, 4))
-    assert len(found.nodes) == 3
 
 
 def test_the_networks_of_the_catalog_hang_together() -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +11,8 @@ from torch import Tensor, nn
 from neocog.errors import DataError, ModelError, ShapeMismatch, UsageError
 from neocog.explainers.features import features_of
 from neocog.explainers.top_activations import PatchGeometry
-from neocog.graph.receptive_field import receptive_field
-from neocog.lectures.image_changes import CHANGES
 from neocog.lectures.template_matching import busiest, search
-from neocog.networks.model import SpecifiedNetwork
 from neocog.render.page import page
-from neocog.types import InputSpec, ModelSpec
 
 
 def texture(size: int = 64, channels: int = 1) -> Tensor:
@@ -38,61 +33,6 @@ def test_A12_the_normalized_score_survives_light_and_the_raw_one_does_not() -> N
     assert by["normalized", "as it is"].corner == (36, 20)
     assert by["normalized", "as it is"].score == pytest.approx(1)
     assert by["normalized", "darker"].score == pytest.approx(1, abs=1e-5)
-
-
-@pytest.mark.parametrize("change", CHANGES)
-def test_the_right_place_is_where_the_piece_has_gone(change: str) -> None:
-    x = torch.zeros(1, 61, 61)
-    x[0, 14:23, 38:47] = 1.0
-    (first, *_) = search(x, (12, 25, 36, 49), changes=[change]).rows
-    moved = CHANGES[change].apply(x[None], torch.Generator().manual_seed(0))[0, 0]
-    bright = (moved - moved.median()).abs()
-    weight = (bright > 0.5 * bright.max()).double()
-    middle = [float((weight.sum(1 - a) * torch.arange(61)).sum() / weight.sum()) for a in (0, 1)]
-    # A turned square is seen through its pixels: half a pixel and the rounding of the corner.
-    assert first.expected[0] + 6 == pytest.approx(middle[0], abs=1)
-    assert first.expected[1] + 6 == pytest.approx(middle[1], abs=1)
-
-
-def test_features_of_a_network_that_checks_its_size() -> None:
-    torch.manual_seed(0)
-    network = nn.Sequential(
-        nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 6, 3, padding=1),
-        nn.Flatten(), nn.Linear(6 * 64, 3),
-    )  # fmt: skip
-    signal = InputSpec(channels=1, size=(16, 16), mean=(0.4,), std=(0.2,))
-    model = SpecifiedNetwork(
-        network, ModelSpec(task="classify", classes=("a", "b", "c"), input=signal)
-    )
-    model.train()
-    f = receptive_field(model, (1, 16, 16)).of("network.3")
-    features = features_of(model, "network.3", PatchGeometry(f.receptive_field, f.jump, f.start))
-    x = texture()
-    with torch.no_grad():
-        torch.testing.assert_close(features.run(x[None]), network[:4]((x[None] - 0.4) / 0.2))
-    scores, step, first = features.match(x, x[:, 30:46, 20:40])
-    assert step == (2, 2)
-    at = divmod(int(scores.argmax()), scores.shape[1])
-    assert abs(first[0] + 2 * at[0] - 30) <= 2
-    assert abs(first[1] + 2 * at[1] - 20) <= 2
-    assert model.training
-    assert not any(m._forward_hooks for m in model.modules())
-    found = search(x, (30, 46, 20, 40), features=features, changes=["as it is", "less contrast"])
-    assert [r.correct for r in found.of("features")] == [True, True]
-    html = page("Templates", found.sections())
-    assert "normalized, of features 2 of 2" in html
-    json.dumps(found.to_json(), allow_nan=False)
-
-
-def test_a_map_that_begins_before_the_image_is_read_from_its_start() -> None:
-    torch.manual_seed(0)
-    net = nn.Sequential(nn.Conv2d(1, 12, 3, stride=4, padding=3))
-    features = features_of(net, "0", PatchGeometry((3, 3), (4, 4), (-3, -3)))
-    x = texture()
-    scores, step, first = features.match(x, x[:, 28:48, 16:40])
-    at = divmod(int(scores.argmax()), scores.shape[1])
-    assert (first[0] + step[0] * at[0], first[1] + step[1] * at[1]) == (28, 16)
-    assert float(scores.max()) > 0.99  # but for the border, the same elements
 
 
 def test_A12_on_a_real_image(shared: Path) -> None:

@@ -9,14 +9,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from tests.faults.processes import PRELOAD
 from torch import nn
 
-from neocog.data.split import Split
-from neocog.networks.model import SpecifiedNetwork
 from neocog.runs import budget as budgets
 from neocog.runs import plan as plans
 from neocog.runs.budget import Budget
@@ -24,10 +21,9 @@ from neocog.runs.events import Event, Finished, Started
 from neocog.runs.folder import RunFolder
 from neocog.runs.load import load
 from neocog.runs.plan import Pace, affordable, segment
-from neocog.runs.split_outputs import LEAST, split_outputs
 from neocog.training.loop import Step
 from neocog.training.machine import Machine, choose
-from neocog.types import Batch, InputSpec, ModelSpec
+from neocog.types import Batch
 from neocog.verbs.train import train
 
 SETTINGS = {
@@ -128,53 +124,6 @@ def test_measuring_the_machine_takes_no_more_than_it_may(
     found = choose(step, nn.Linear(1, 1), batch, ways, seconds=seconds)
     assert bool(found) == (done > 0)
     assert now[0] <= seconds + 1  # the first step has no one before it to reckon with
-
-
-# ---- measured on some of the samples
-
-
-def _model() -> SpecifiedNetwork:
-    signal = InputSpec(channels=1, size=(2, 2), mean=(0.0,), std=(1.0,))
-    spec = ModelSpec(task="classify", classes=("a", "b", "c", "d"), input=signal)
-    return SpecifiedNetwork(nn.Flatten(), spec).eval()
-
-
-def _split(n: int) -> Split:
-    x = np.random.default_rng(0).integers(0, 255, (n, 2, 2, 1)).astype(np.uint8)
-    return Split(x, np.arange(n) % 4, [str(i) for i in range(n)])
-
-
-def test_parts_are_nested_in_order_and_belong_to_their_samples() -> None:
-    split, model = _split(1000), _model()
-    whole = split_outputs(model, split, device="cpu")
-    assert whole.whole
-    names: set[str] = set()
-    for most in (LEAST, 100, 1000):
-        found = split_outputs(model, split, device="cpu", most=most)
-        assert len(found.split) == len(found.logits) == most
-        assert found.whole == (most == 1000)
-        rows = [int(n) for n in found.split.names]
-        assert rows == sorted(rows)
-        assert torch.equal(found.logits, whole.logits[rows])
-        assert found.split.y.tolist() == split.y[rows].tolist()
-        assert names <= set(found.split.names)
-        names = set(found.split.names)
-
-
-@pytest.mark.parametrize("seconds", [0.0, -5.0, 0.02])
-def test_however_short_the_time_some_samples_are_asked(seconds: float) -> None:
-    class Slow(nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            time.sleep(0.002 * len(x) / LEAST)
-            return x.flatten(1)
-
-    model = SpecifiedNetwork(Slow(), _model().spec).eval()
-    found = split_outputs(model, _split(100_000), device="cpu", seconds=seconds, prediction=4e-5)
-    assert LEAST <= len(found.split) < 5000
-    assert found.of == 100_000
-
-
-# ---- the whole command
 
 
 def _train(run: Path, budget: float, **settings: Any) -> list[Event]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,7 @@ import torch
 
 import neocog
 from neocog.errors import ModelError, UsageError
-from neocog.layers.downsample import DOWNSAMPLINGS
-from neocog.networks import naming
 from neocog.networks.catalog import build
-from neocog.networks.efficientnet_lite import released_names
-from neocog.networks.naming import renamed
 from neocog.networks.pretrained import load_pretrained
 from neocog.runs.initial import initial_weights, network_of
 from neocog.runs.recipe import ModelConfig, Recipe
@@ -136,26 +131,3 @@ def test_where_the_network_of_weights_is_known_it_is_named(timm: None, tmp_path:
     assert network_of("torchvision:resnet50").name == "resnet50"
     assert network_of("torchvision:densenet121").name == "torchvision:densenet121"
     assert network_of(str(tmp_path / "weights.pth")) is None
-
-
-@pytest.mark.parametrize(
-    ("name", "scheme"),
-    [
-        ("mobilenet_v2", naming._mobilenet_of_torchvision),
-        ("efficientnet_lite0", released_names),
-        ("convnext_atto", naming._convnext_of_timm),
-    ],
-)
-@pytest.mark.parametrize("downsampling", DOWNSAMPLINGS)
-def test_names_elsewhere_hold_for_every_downsampling(
-    name: str, scheme: Callable[[Mapping[str, Any]], dict[str, str]], downsampling: str
-) -> None:
-    with torch.device("meta"):
-        plain, other = (
-            build(name, num_classes=5, in_channels=3, size=(96, 96), options=o)
-            for o in ({}, {"downsampling": downsampling})
-        )
-    state = plain.state_dict()
-    there = {elsewhere: state[own] for elsewhere, own in scheme(state).items()}
-    assert renamed(name, other, there).keys() == renamed(name, plain, there).keys()
-    assert len(renamed(name, other, there).keys() & other.state_dict().keys()) == len(there)

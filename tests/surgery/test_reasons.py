@@ -88,11 +88,6 @@ def test_what_cannot_be_replaced_is_named(way: str, reason: str) -> None:
     assert reason in done.skipped[0].reason
 
 
-def test_windows_at_every_position_are_no_downsampler() -> None:
-    done = replace(Tricks("windows by 1"), torch.randn(2, 3, 16, 16), downsampling="polyphase")
-    assert (tuple(done.replaced), tuple(done.skipped)) == ((), ())
-
-
 def test_a_map_keeps_its_places() -> None:
     x = torch.randn(2, 3, 16, 16)
     done = replace(Map(), x, downsampling="polyphase")

@@ -16,7 +16,6 @@ from neocog.networks.catalog import build
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs import features
 from neocog.runs.features import backbone_of, features_of, kept_features
-from neocog.training.neighbors import nearest
 from neocog.types import InputSpec, ModelSpec
 from neocog.verbs.probe import probe
 
@@ -95,13 +94,6 @@ def test_a_probe_is_measured_on_samples_that_it_did_not_learn_from(bars: Path) -
     assert "linear classifier" in repr(found)
     val = probe(_model(), f"{bars}:val")  # test samples stay unseen
     assert (val.split, val.n, val.train) == ("val", sizes["val"], sizes["train"])
-
-
-def test_votes_are_weighed_by_similarity() -> None:
-    train = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.55, 0.8], [-1.0, 0.1]])
-    y = np.array([0, 1, 1, 1])
-    near = nearest(train, y, torch.tensor([[1.0, 0.01]]), num_classes=2, k=4)
-    assert near.tolist() == [0]  # one that is very near beats three that are not
 
 
 def test_what_cannot_be_probed_is_said(
