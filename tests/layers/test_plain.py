@@ -53,3 +53,12 @@ def test_values_that_are_no_numbers_are_refused() -> None:
         net[0].bias.fill_(torch.nan)
     with pytest.raises(ModelError, match="the plain one differs by nan"):
         to_plain(net, torch.rand(1, 2, 8, 8))
+
+
+def test_a_layer_of_two_names_becomes_plain_under_both() -> None:
+    field = regular("c4", 2)
+    net = nn.Module()
+    net.one = net.two = SteerableConv2d(field, field, kernel_size=3)
+    plain = to_plain(net)
+    assert isinstance(plain.two, nn.Conv2d)
+    assert plain.one is plain.two

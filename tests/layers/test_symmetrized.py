@@ -7,6 +7,7 @@ import torch
 from tests.strangers.resnet20 import ResNet20
 from torch import nn
 
+from neocog.explainers.grad_cam import grad_cam
 from neocog.graph.cost import cost
 from neocog.graph.hooks import hooked
 from neocog.layers.symmetrized import (
@@ -14,6 +15,7 @@ from neocog.layers.symmetrized import (
     CanonicalPose,
     GroupAverage,
     canonical_pose,
+    maps_of_inside,
     pose_scores,
     upright,
 )
@@ -124,3 +126,26 @@ def test_scores_do_not_change_with_circular_shifts() -> None:
         canonical_pose(x, made.group).roll((i, j), (2, 3)) for i in range(10) for j in range(10)
     ]
     assert all(any(torch.equal(a, s[i]) for s in shifted) for i, a in enumerate(again))
+
+
+def test_maps_of_layers_lie_over_the_image_as_it_comes() -> None:
+    """One blob in four quarter turns: Grad-CAM follows it."""
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(4, 2),
+    ).eval()  # fmt: skip
+    nn.init.constant_(net[0].weight, 0.1)
+    nn.init.zeros_(net[0].bias)
+    nn.init.constant_(net[4].weight, 1.0)
+    x = torch.zeros(1, 1, 16, 16)
+    x[..., 2:5, 9:13] = torch.rand(3, 4) + 0.5
+    for kind in BY.values():
+        made = kind(net, group_of("c4"))
+        for pose in poses_of(made.group):
+            turned = pose(x)
+            map = grad_cam(made, turned, layer="1", target=0).positive
+            near = turned[:, 0] > 0
+            assert map[near].mean() > 5 * map.mean()
+    assert maps_of_inside(CanonicalPose(net, group_of("c4")))
+    assert not maps_of_inside(GroupAverage(net, group_of("c4")))

@@ -15,10 +15,16 @@ IDS = np.arange(6, dtype=np.uint64)
 SPLIT = Split(np.zeros((6, 4, 4, 1), np.uint8), np.zeros(6, int), list("abcdef"), IDS)
 
 
-def model(trained: list[int], watched: list[int], size: tuple[int, int] = (4, 4)) -> Any:
+def model(
+    trained: list[int],
+    watched: list[int],
+    size: tuple[int, int] = (4, 4),
+    normed: tuple[int, ...] = (),
+) -> Any:
     seen = SimpleNamespace(
         trained_on=lambda split: np.isin(split.ids, trained),
         chosen_by=lambda split: np.isin(split.ids, watched),
+        recalibrated_on=lambda split: np.isin(split.ids, normed),
     )
     spec = SimpleNamespace(input=SimpleNamespace(size=size))
     return SimpleNamespace(path=Path("runs/x"), seen=lambda: seen, spec=spec)
@@ -48,3 +54,10 @@ def test_samples_that_are_named_by_their_training_are_all_taken() -> None:
 def test_nothing_left_is_refused() -> None:
     with pytest.raises(UsageError, match="there are none"):
         held_out_by_both(SPLIT, "val", [model([0, 1, 2], []), model([3, 4, 5], [])])
+
+
+def test_samples_of_batch_norm_statistics_are_left_out_as_what_they_are() -> None:
+    found = held_out_by_both(SPLIT, "test", [model([], [], normed=(4, 5))])
+    assert found.ids.tolist() == [0, 1, 2, 3]
+    assert not any("trained on" in n for n in found.notes)
+    assert any("recalibrated on 2 of the 6 test samples, without labels" in n for n in found.notes)

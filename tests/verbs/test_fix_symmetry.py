@@ -1,6 +1,8 @@
 """A fix that makes a trained network invariant to poses: exact, kept, loaded, exported, said."""
 
+import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,13 @@ import neocog
 from neocog.errors import ModelError, UsageError
 from neocog.layers.symmetrized import GroupAverage
 from neocog.models.model import Model
-from neocog.runs.load import load
+from neocog.networks.model import SpecifiedNetwork
+from neocog.runs.features import _features, backbone_of
+from neocog.runs.load import load, symmetrized_by
+from neocog.runs.start import _symmetry_notes
 from neocog.store.tensors import read_tensors
+from neocog.store.weights import load_weights
+from neocog.surgery.symmetrize import Symmetry, symmetrize
 from neocog.symmetry.groups import group_of
 from neocog.symmetry.poses import poses_of
 from neocog.verbs.fix import Fixed, fix
@@ -190,3 +197,54 @@ def test_wrong_use(run: Path, bars: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"`rank_layers` tries downsamplers"):
         fixed(run, bars, out, rank_layers=True)
     assert not out.exists()
+
+
+def test_weights_of_it_are_used_with_their_symmetry_or_a_note(
+    run: Path, bars: Path, tmp_path: Path
+) -> None:
+    fixed(run, bars, tmp_path / "fixed", symmetry="d4")
+    model = load(tmp_path / "fixed")
+    model.export(tmp_path / "state.pt")
+    assert torch.load(tmp_path / "state.pt", weights_only=True)["symmetry"] == {
+        "group": "d4", "by": "averaging",
+    }  # fmt: skip
+    inner = copy.deepcopy(model.module.network.inner)
+    for values in inner.state_dict().values():
+        values.zero_()
+    load_weights(inner, tmp_path / "state.pt")
+    again = symmetrized_by(inner, tmp_path / "state.pt", model.spec)
+    x = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(again.eval()(x), model.module.network(x))
+    for init in (tmp_path / "fixed", tmp_path / "fixed" / "model.safetensors"):
+        (note,) = _symmetry_notes(init)
+        assert "was made invariant to d4" in note
+        assert "`--symmetry d4 --by averaging`" in note
+    assert _symmetry_notes(run) == []
+    (note,) = (n for n in model.evaluate(f"{bars}:train").notes if "samples" in n and "norm" in n)
+    assert "recalibrated on" in note
+    assert "without labels" in note
+    assert not any("was trained on" in n for n in load(tmp_path / "fixed").evaluate(bars).notes)
+
+
+@pytest.mark.parametrize("by", ["averaging", "canonical"])
+def test_features_of_it_are_invariant(run: Path, by: str) -> None:
+    made = load(run).module
+    plain = backbone_of(made, "run")
+    network = symmetrize(made.network, Symmetry("c4", by), made.spec)
+    backbone = backbone_of(SpecifiedNetwork(network, made.spec).eval(), "fixed")
+    assert (backbone.head, backbone.width) == (plain.head, plain.width)
+    x = torch.rand(2, 3, 32, 32)
+    features = _features(backbone, x)
+    assert features.shape == (2, plain.width)
+    assert torch.equal(_features(backbone, torch.rot90(x, 1, (2, 3))), features)
+
+
+def test_lower_accuracy_upright_is_not_called_good(
+    stranger: Model, bars: Path, tmp_path: Path
+) -> None:
+    done = replace(fixed(stranger, bars, tmp_path / "fixed"), better=True)
+    lower = replace(done, accuracy=(-0.1, -0.2, -0.01)).first_screen()
+    even = replace(done, accuracy=(-0.1, -0.2, 0.01)).first_screen()
+    assert (lower.level, even.level) == ("open", "good")
+    assert "worse upright" in lower.badge

@@ -108,7 +108,8 @@ def command(
     MODEL itself is not changed. Batch norms are recalibrated without labels; learning rate,
     consistency weight and checkpoint are chosen on validation samples; of checkpoints of the
     fine-tune within one standard error of the best, the latest. Better means: higher consistency
-    under the first of --shift and no lower accuracy, by 95 % CIs on the test samples. If nothing is
+    under the first of --shift and no lower accuracy, by 95 % CIs on the test samples; with
+    --symmetry: under its poses, and accuracy is that in both of two random poses. If nothing is
     better, the run folder holds the original model, and the headline states it. Every command takes
     the run folder. Skipped layers are listed with the reason.
 

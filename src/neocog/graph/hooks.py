@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from neocog.layers.symmetrized import in_other_pose
+from neocog.layers.symmetrized import in_other_pose, looked_into
 
 __all__ = ["After", "Before", "CallNames", "hooked", "layers_of"]
 
@@ -33,7 +33,8 @@ def hooked(
     """Call back before and after each call of some modules while the block runs.
 
     Modules that TorchScript has compiled take no hooks and are left out. Of a network that is run
-    on several poses of an image only the pass in the upright one calls back.
+    on several poses of an image only the pass in the upright one calls back, and one that is shown
+    canonical poses is shown the image as it comes.
 
     Args:
         modules: with their names, as `named_modules` gives them.
@@ -50,6 +51,8 @@ def hooked(
         ['0', '1', '']
     """
     with ExitStack() as stack:
+        if not every_pose:
+            stack.enter_context(looked_into())
         for name, module in modules:
             if isinstance(module, torch.jit.ScriptModule):
                 continue

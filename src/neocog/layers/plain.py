@@ -66,10 +66,17 @@ def to_plain(module: nn.Module, example: Tensor | None = None) -> nn.Module:
     return plain
 
 
-def _replaced(module: nn.Module) -> nn.Module:
+def _replaced(module: nn.Module, memo: dict[nn.Module, nn.Module] | None = None) -> nn.Module:
+    """The plain one of a module; a layer of several names stays one layer of several names."""
+    memo = {} if memo is None else memo
+    if module in memo:
+        return memo[module]
     if isinstance(module, HasPlain):
         new = module.to_plain().eval()
-        return declared(new, field_of(module), field_of(module, "input"))
-    for name, child in module.named_children():
-        setattr(module, name, _replaced(child))
+        memo[module] = declared(new, field_of(module), field_of(module, "input"))
+        return memo[module]
+    memo[module] = module
+    for name, child in list(module._modules.items()):  # `named_children` gives each child once
+        if child is not None:
+            setattr(module, name, _replaced(child, memo))
     return module

@@ -17,7 +17,8 @@ classifier in W. Grathwohl et al., "Your classifier is secretly an energy based 
 Probabilities and other outputs are averaged as they are.
 
 While hooks look into a network they see its layers in the upright pose alone, see `in_other_pose`:
-a feature map of another pose is turned with it.
+a feature map of another pose is turned with it. For the same reason a network that is shown
+canonical poses is shown the image as it comes while hooks look into it, see `looked_into`.
 """
 
 from __future__ import annotations
@@ -47,12 +48,15 @@ __all__ = [
     "canonical_pose",
     "in_other_pose",
     "inside_of",
+    "looked_into",
+    "maps_of_inside",
     "pose_scores",
     "upright",
 ]
 
 _OTHER_POSE: ContextVar[bool] = ContextVar("other_pose", default=False)
 _UPRIGHT: ContextVar[bool] = ContextVar("upright", default=False)
+_LOOKED_INTO: ContextVar[bool] = ContextVar("looked_into", default=False)
 
 
 def in_other_pose() -> bool:
@@ -71,6 +75,20 @@ def upright() -> Iterator[None]:
         yield
     finally:
         _UPRIGHT.reset(token)
+
+
+@contextmanager
+def looked_into() -> Iterator[None]:
+    """Inside, layers are recorded: maps of them must lie as the image does.
+
+    A network that is averaged over poses is recorded in the upright one; one that is shown
+    canonical poses is shown the image as it comes.
+    """
+    token = _LOOKED_INTO.set(True)
+    try:
+        yield
+    finally:
+        _LOOKED_INTO.reset(token)
 
 
 @contextmanager
@@ -172,8 +190,8 @@ class CanonicalPose(Symmetrized):
     by = "canonical"
 
     def symmetrized(self, x: Tensor) -> Any:
-        """The outputs in the canonical pose."""
-        return self.inner(canonical_pose(x, self.group))
+        """The outputs in the canonical pose; while layers are recorded, in that of the image."""
+        return self.inner(x if _LOOKED_INTO.get() else canonical_pose(x, self.group))
 
 
 BY: dict[str, type[Symmetrized]] = {m.by: m for m in (GroupAverage, CanonicalPose)}
@@ -236,9 +254,25 @@ def inside_of(network: nn.Module) -> tuple[str, ...]:
     if not isinstance(network, Symmetrized):
         return ()
     way = "averaging over poses" if isinstance(network, GroupAverage) else "a canonical pose"
+    pose = "in the upright pose" if isinstance(network, GroupAverage) else "on images as they come"
     note = (
         f"Predictions are invariant to {poses_in_words(network.group)}, by {way}; layers and sizes "
-        "are those of the network inside, in the upright pose."
+        f"are those of the network inside, {pose}."
+    )
+    return (note,)
+
+
+def maps_of_inside(network: nn.Module) -> tuple[str, ...]:
+    """What maps of layers are of, where a network is shown canonical poses; () for others.
+
+    Args:
+        network: any network.
+    """
+    if not isinstance(network, CanonicalPose):
+        return ()
+    note = (
+        "Maps of layers are those of the network inside, run on the image as it comes, so that "
+        "they lie over it; the model predicts in a canonical pose, and may predict otherwise."
     )
     return (note,)
 

@@ -173,8 +173,9 @@ def learned_from(trained: Model, source: Source) -> bool:
             return True
         path = str(data.get("path", ""))  # empty is not the current folder
         return path != "" and real_path(source.path) == real_path(path)
-    here = int((seen.trained_on(whole) | seen.chosen_by(whole)).sum())
-    samples = len(np.union1d(seen.train, seen.val))
+    met = seen.trained_on(whole) | seen.chosen_by(whole) | seen.recalibrated_on(whole)
+    here = int(met.sum())
+    samples = len(np.union1d(np.union1d(seen.train, seen.val), seen.recalibrated))
     return here > 0 and here >= THAT_VERY_DATA * min(samples, len(whole))
 
 
@@ -200,6 +201,11 @@ def _notes(trained: Model, source: Source, name: str, n: int) -> tuple[str, ...]
             notes.append(
                 f"The model was trained on {known:,} of these {len(split):,} samples: figures on "
                 "them are optimistic."
+            )
+        if normed := int(seen.recalibrated_on(split).sum()):
+            notes.append(
+                f"Batch-norm statistics of the model were recalibrated on {normed:,} of these "
+                f"{len(split):,} samples, without labels: no label leaks into figures on them."
             )
     elif same and source.fingerprint != data.get("fingerprint"):
         notes.append(

@@ -5,7 +5,7 @@ Names and numbers of samples change when a folder is sorted again; the ids of `S
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -21,6 +21,9 @@ __all__ = ["SEEN", "SeenSamples", "read_seen", "write_seen"]
 SEEN = "samples.safetensors"
 """The file of a run folder that holds it."""
 
+NAMES = ("train", "val", "recalibrated")
+"""Of the lists of ids; files without the last one have none of them."""
+
 
 @dataclass(frozen=True, eq=False)
 class SeenSamples:
@@ -29,14 +32,21 @@ class SeenSamples:
     Args:
         train: ids of the samples that it was trained on, rising, uint64 (N,).
         val: of those that monitored or selected its training.
+        recalibrated: of those that only batch-norm statistics were computed on, without labels.
     """
 
     train: np.ndarray
     val: np.ndarray
+    recalibrated: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
 
     @classmethod
     def of(
-        cls, train: Split, val: Split | None = None, *, before: SeenSamples | None = None
+        cls,
+        train: Split | None,
+        val: Split | None = None,
+        *,
+        recalibrated: Split | None = None,
+        before: SeenSamples | None = None,
     ) -> Self:
         """From splits, and what the weights that a training started from have seen.
 
@@ -45,13 +55,12 @@ class SeenSamples:
             >>> SeenSamples.of(Split(x, y, ["a", "b"], np.array([7, 3], np.uint64))).train.tolist()
             [3, 7]
         """
-        parts = {"train": [train], "val": [val] if val is not None else []}
-        ids = {name: [s.ids for s in splits if s.ids is not None] for name, splits in parts.items()}
-        if before is not None:
-            ids["train"].append(before.train)
-            ids["val"].append(before.val)
-        none = np.zeros(0, np.uint64)
-        return cls(*(np.unique(np.concatenate([none, *ids[n]])) for n in ("train", "val")))
+        none, lists = np.zeros(0, np.uint64), []
+        for name, split in zip(NAMES, (train, val, recalibrated), strict=True):
+            ids = none if split is None or split.ids is None else split.ids
+            earlier = none if before is None else getattr(before, name)
+            lists.append(np.unique(np.concatenate([ids, earlier])))
+        return cls(*lists)
 
     def trained_on(self, split: Split) -> np.ndarray:
         """Which samples of a split it was trained on, bool (B,)."""
@@ -60,6 +69,15 @@ class SeenSamples:
     def chosen_by(self, split: Split) -> np.ndarray:
         """Which samples of a split monitored its training, bool (B,)."""
         return _among(split, self.val)
+
+    def recalibrated_on(self, split: Split) -> np.ndarray:
+        """Which samples gave it batch-norm statistics and no more: it knows none of their labels.
+
+        Returns:
+            Bool (B,).
+        """
+        normed: np.ndarray = _among(split, self.recalibrated) & ~self.trained_on(split)
+        return normed
 
 
 def _among(split: Split, ids: np.ndarray) -> np.ndarray:
@@ -71,6 +89,8 @@ def _among(split: Split, ids: np.ndarray) -> np.ndarray:
 def write_seen(folder: Path, seen: SeenSamples) -> None:
     """Keep it in a run folder."""
     ids = {"train": seen.train, "val": seen.val}
+    if len(seen.recalibrated):
+        ids["recalibrated"] = seen.recalibrated
     write_tensors(folder / SEEN, {n: torch.from_numpy(v.view(np.int64)) for n, v in ids.items()})
 
 
@@ -83,10 +103,9 @@ def read_seen(path: Path) -> SeenSamples | None:
         tensors, _ = read_tensors(file)
     except NeocogError:
         return None
-    ids = [tensors.get(name) for name in ("train", "val")]
-    ids_of_both = [
-        t.numpy().view(np.uint64) for t in ids if t is not None and t.dtype == torch.int64
-    ]
-    if len(ids_of_both) != 2 or any(t.ndim != 1 for t in ids_of_both):
+    tensors = {"recalibrated": torch.zeros(0, dtype=torch.int64), **tensors}
+    ids = [tensors.get(name) for name in NAMES]
+    known = [t.numpy().view(np.uint64) for t in ids if t is not None and t.dtype == torch.int64]
+    if len(known) != len(NAMES) or any(t.ndim != 1 for t in known):
         return None
-    return SeenSamples(ids_of_both[0], ids_of_both[1])
+    return SeenSamples(*known)

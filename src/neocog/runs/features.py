@@ -1,6 +1,7 @@
 """Features of a frozen network, computed once and kept.
 
-The features of a sample are what the last linear layer of a classifier is given. They are kept in
+The features of a sample are what the last linear layer of a classifier is given; of a network that
+is averaged over poses, their mean over the poses. They are kept in
 the cache, keyed by the content of the data, the weights, the architecture (its modules, and what it
 outputs for two images of noise), the spec and the version of PyTorch: a second training on the same
 images with the same backbone takes seconds. Nothing in the cache is ever changed after it has its
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -27,10 +28,11 @@ from neocog.data.cache import Cache
 from neocog.data.kept import read_arrays
 from neocog.data.split import Split
 from neocog.errors import DataError, Diverged, ModelError
+from neocog.layers.symmetrized import GroupAverage, upright
 from neocog.networks.model import SpecifiedNetwork
 from neocog.tasks.inference import evaluating
 
-__all__ = ["Backbone", "backbone_of", "digest_of", "features_of", "kept_features"]
+__all__ = ["Backbone", "backbone_of", "digest_of", "features_of", "kept_features", "over_poses"]
 
 AT_ONCE = 2**21
 """Values of one batch, at most: larger ones fall out of the caches of a processor."""
@@ -101,7 +103,7 @@ def backbone_of(module: SpecifiedNetwork, name: str) -> Backbone:
     x = torch.zeros(2, *module.spec.input.shape, device=parameter.device)
     x[1] = 1.0
     try:
-        with evaluating(module):
+        with evaluating(module), upright():  # of a symmetrized network, the one inside
             out = network(x)
     finally:
         for handle in handles:
@@ -176,7 +178,25 @@ def _features(backbone: Backbone, x: Tensor) -> Tensor:
             backbone.module(x)
     finally:
         handle.remove()
-    return taken.pop().float().cpu()
+    return over_poses(backbone.module.network, taken).float().cpu()
+
+
+def over_poses(network: nn.Module, taken: Sequence[Tensor]) -> Tensor:
+    """Features of one pass: the last, or the mean over the poses of a network averaged over them.
+
+    Args:
+        network: any network.
+        taken: what its last linear layer was given, call by call, each (B, D).
+
+    Example:
+        >>> both, average = [torch.zeros(1, 1), torch.ones(1, 1)], GroupAverage(nn.ReLU(), Group(2))
+        >>> over_poses(average, both), over_poses(average.inner, both)
+        (tensor([[0.5000]]), tensor([[1.]]))
+    """
+    if not isinstance(network, GroupAverage):
+        return taken[-1]
+    calls = max(1, len(taken) // network.group.order)  # of a pose; the last one counts
+    return torch.stack(list(taken[calls - 1 :: calls])).sort(0).values.mean(0)
 
 
 def kept_features(

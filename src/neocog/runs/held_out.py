@@ -58,7 +58,14 @@ def held_out_by_both(split: Split, name: str, models: Sequence[Model]) -> Common
         trained, watched = seen.trained_on(split), np.zeros(len(split), bool)
         if name == "test":
             watched = seen.chosen_by(split) & ~trained
-        left &= ~(trained | watched)
+        normed = seen.recalibrated_on(split)
+        left &= ~(trained | watched | normed)
+        if normed.any():
+            notes.append(
+                f"Batch-norm statistics of `{path}` were recalibrated on {normed.sum():,} of the "
+                f"{len(split):,} {name} samples, without labels: these are left out for both "
+                "models too."
+            )
         if trained.any() or watched.any():
             more = f", and {watched.sum():,} monitored its training" if watched.any() else ""
             notes.append(

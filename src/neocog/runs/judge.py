@@ -27,6 +27,7 @@ from neocog.jsonable import Jsonable, keys
 from neocog.layers.symmetrized import Symmetrized
 from neocog.networks.model import SpecifiedNetwork
 from neocog.stats import paired_interval
+from neocog.symmetry.poses import GROUPS
 
 __all__ = ["Figures", "Judge", "Score", "Verdict", "can_gain", "trained_on", "verdict"]
 
@@ -158,9 +159,10 @@ def verdict(before: Figures, after: Figures, *, labeled: bool, seed: int = 0) ->
     if labeled and accuracy[2] < 0:
         reasons.append(f"accuracy is lower ({_points(accuracy)})")
     if not labeled and accuracy[2] < before.shift.consistency - 1:
+        kind = "in two poses" if mode in GROUPS else "under shifts"
         reasons.append(
             f"it agrees with the original model on {share(1 + accuracy[0])} of the images, less "
-            "than that model agrees with itself under shifts, "
+            f"than that model agrees with itself {kind}, "
             f"{share(before.shift.consistency)}"
         )
     return Verdict(

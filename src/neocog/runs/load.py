@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,11 @@ from neocog.runs.folder import RunFolder
 from neocog.store.exported import load_exported
 from neocog.store.sound import check_network
 from neocog.store.tensors import load_state
-from neocog.surgery.symmetrize import of_card, symmetrize
+from neocog.store.weights import read_beside
+from neocog.surgery.symmetrize import of_card, symmetrize, symmetry_of
 from neocog.types import ModelSpec
 
-__all__ = ["load", "load_run"]
+__all__ = ["load", "load_run", "symmetrized_by"]
 
 StrPath = str | os.PathLike[str]
 
@@ -59,7 +61,8 @@ def load(
             or an .onnx file, an `nn.Module`, or what this function gave. A run folder knows all
             that follows.
         weights: of a factory's network: safetensors, or a state dict of `torch.save`; those that
-            the factory made, or that a library gives for its name, if left out.
+            the factory made, or that a library gives for its name, if left out. A symmetry that
+            `export` stated beside them is taken too.
         size: (C, H, W) of a sample, (C, N) of a series; where a file says it, it may be left out.
         mean: subtracted from pixels in [0, 1], one number per channel or one for all; 0 if left
             out, which is said in a warning for images.
@@ -105,9 +108,36 @@ def load(
     if isinstance(model, Model):
         return _as_opened(model, printable(model.path), given)
     if isinstance(model, nn.Module) or is_external(model):
-        return open_external(model, given, allow_random=allow_random)
+        external = open_external(model, given, allow_random=allow_random)
+        return external if weights is None else _as_stated(external, Path(weights))
     _must_be_a_run(model)
     return _as_opened(load_run(model, allow_random=allow_random), printable(model), given)
+
+
+def _as_stated(model: Model, weights: Path) -> Model:
+    """A network with the symmetry that its file of weights states, as `export` writes it."""
+    made, spec = model.module.network, model.module.spec
+    network = symmetrized_by(made, weights, spec)
+    if network is made:
+        return model
+    return replace(model, module=SpecifiedNetwork(network, spec).eval())
+
+
+def symmetrized_by(network: nn.Module, weights: Path, spec: ModelSpec) -> nn.Module:
+    """A network with the symmetry that a file of weights states; itself where it states none.
+
+    Args:
+        network: with these weights.
+        weights: a file of them.
+        spec: of the model.
+
+    Raises:
+        ModelError: what is stated is no symmetry.
+    """
+    symmetry = of_card(read_beside(weights, "symmetry"))
+    if symmetry is None or symmetry_of(network) is not None:
+        return network
+    return symmetrize(network, symmetry, spec)
 
 
 def _as_opened(model: Model, name: str, given: Mapping[str, Any]) -> Model:

@@ -16,6 +16,7 @@ from neocog.runs.folder import RunFolder
 from neocog.runs.initial import IMAGENET, InitialWeights, initial_weights, network_of
 from neocog.runs.recipe import ModelConfig, Recipe
 from neocog.store.partial import PartialWeights, load_partial
+from neocog.surgery.symmetrize import of_card
 from neocog.training.optimize import suited_rate
 from neocog.types import InputSpec
 
@@ -125,13 +126,29 @@ class Start:
                 f"{taken.fraction:.0%} of the weights are pretrained; --lr sets another."
             )
             notes = (*notes, note)
-        return recipe, [*notes, *_seen_notes(Path(self.init), recipe)]
+        path = Path(self.init)
+        return recipe, [*notes, *_symmetry_notes(path), *_seen_notes(path, recipe)]
 
     def _words(self, taken: PartialWeights) -> tuple[str, ...]:
         """How much of the network was loaded."""
         assert self.weights is not None
         whole = len(taken.taken) + len(taken.fresh)
         return (f"{len(taken.taken)} of {whole} tensors are from {self.weights.title}.",)
+
+
+def _symmetry_notes(path: Path) -> list[str]:
+    """A note if the weights are of a network that was made invariant, which is not carried over."""
+    folder, symmetry = path if path.is_dir() else path.parent, None
+    with contextlib.suppress(NeocogError, TypeError, ValueError):
+        symmetry = of_card(RunFolder(folder).card().get("symmetry"))
+    if symmetry is None:
+        return []
+    note = (
+        f"{printable(path)} was made invariant to {symmetry.group} by `fix --symmetry`; the "
+        "network inside is trained here, and the result is not invariant. Fix it again after the "
+        f"training, with `--symmetry {symmetry.group} --by {symmetry.by}`."
+    )
+    return [note]
 
 
 def _seen_notes(path: Path, recipe: Recipe) -> list[str]:

@@ -23,7 +23,7 @@ from neocog.store.names import matched
 from neocog.store.sound import check_tensors
 from neocog.store.tensors import load_state, read_tensors
 
-__all__ = ["fitted", "load_weights", "read_weights"]
+__all__ = ["fitted", "load_weights", "read_beside", "read_weights"]
 
 _PLAIN = (
     *("state_dict", "model", "model_state_dict", "net", "network", "module", "weights"),
@@ -85,6 +85,23 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     if _is_safetensors(path):
         return read_tensors(path)[0], ()
     return _state(_unpickled(path), path)
+
+
+def read_beside(path: Path, key: str) -> Any:
+    """What a file of `torch.save` states beside its weights; None where it states nothing.
+
+    Args:
+        path: of weights.
+        key: of it.
+
+    Raises:
+        UnsafeWeights: the file would execute code when it is opened.
+        ModelError: it cannot be read.
+    """
+    content = None if _is_safetensors(path) else _unpickled(path)
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        return content.get(key)
+    return None
 
 
 def _is_safetensors(path: Path) -> bool:

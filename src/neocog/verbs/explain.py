@@ -22,6 +22,7 @@ from neocog.graph.multiple_outputs import output_at
 from neocog.graph.preserve import preserved
 from neocog.jsonable import keys
 from neocog.keywords import known_keywords
+from neocog.layers.symmetrized import maps_of_inside
 from neocog.models.external import as_it_is
 from neocog.models.model import AnyModel, Model
 from neocog.render.notebook import Result
@@ -211,6 +212,7 @@ def explain(
             *of.card.get("notes", ()),
             *outcome.notes,
             *given.notes,
+            *maps_of_inside(of.module.network),
             *_left_out(batch),
             *of.doubts,
         ),

@@ -15,14 +15,16 @@ from torch import Tensor
 from neocog.errors import ModelError, RunError, UsageError, did_you_mean, printable
 from neocog.jsonable import Jsonable
 from neocog.layers.plain import has_plain, to_plain
+from neocog.layers.symmetrized import Symmetrized
 from neocog.models.declared import ModelOptions
 from neocog.models.external import SPEC_FILE
 from neocog.models.model import AnyModel, Model
 from neocog.networks.model import SpecifiedNetwork
-from neocog.runs.load import load
+from neocog.runs.load import load, symmetrized_by
 from neocog.store.exported import save_exported
 from neocog.store.onnx_file import save_onnx
 from neocog.store.weights import load_weights
+from neocog.surgery.symmetrize import symmetry_of
 from neocog.targets import target_file, write_bytes
 from neocog.verbs.opened import with_model_options
 
@@ -65,8 +67,8 @@ def export(
 
     `onnx` and `pt2` hold the whole model: pixels in [0, 1] go in, the normalization is inside, and
     the batch size is dynamic. Steerable layers are plain convolutions in it. `torch` holds the
-    network's state dict with the spec beside it, for those who have the network's code; pixels are
-    normalized before.
+    network's state dict with the spec beside it, and its `symmetry` where a fix made it invariant,
+    for those who have the network's code; pixels are normalized before.
 
     Args:
         model: a run folder, `package.module:factory` or a .pt2.
@@ -180,7 +182,7 @@ def _inside(trained: Model) -> str:
 
 
 def _save_state(trained: Model, path: Path, example: Tensor) -> float:
-    """A state dict with the spec; the difference to a copy of the network that reads it."""
+    """A state dict with the spec and the symmetry; the difference to what a reader makes of it."""
     import io
 
     network = trained.module.network
@@ -196,13 +198,16 @@ def _save_state(trained: Model, path: Path, example: Tensor) -> float:
         "spec": json.loads(json.dumps(trained.spec.to_json())),
         "network": json.loads(json.dumps(trained.card.get("network", {}))),
     }
+    if (symmetry := symmetry_of(network)) is not None:  # not in the weights, nor in the network
+        held["symmetry"] = {"group": symmetry.group, "by": symmetry.by}
     room = io.BytesIO()
     torch.save(held, room)
     write_bytes(path, room.getvalue())
-    module = copy.deepcopy(trained.module)
+    again = copy.deepcopy(network.inner if isinstance(network, Symmetrized) else network)
     with torch.no_grad():
-        for values in module.network.state_dict().values():
+        for values in again.state_dict().values():
             values.zero_()
-        load_weights(module.network, path)
+        load_weights(again, path)
+        module = SpecifiedNetwork(symmetrized_by(again, path, trained.spec), trained.spec).eval()
         difference = (module(example) - trained.module(example)).abs().max()
     return float(difference)

@@ -22,6 +22,7 @@ from torch import nn
 
 from neocog.audits.compare import compare, points
 from neocog.audits.shift import MODES
+from neocog.data.batches import order
 from neocog.errors import UsageError, did_you_mean
 from neocog.exhibits import share
 from neocog.keywords import known_keywords
@@ -375,11 +376,7 @@ class _Work:
             if fixed
             else original_model(self.trained, self.conversion, reached.recipe)
         )
-        before = self.trained.seen()
-        learned = (
-            SeenSamples.of(self.parts.train, self.parts.val, before=before) if fixed else before
-        )
-        kept = replace(kept, seen=learned)
+        kept = replace(kept, seen=self._seen(improved) if fixed else self.trained.seen())
         goes = b if fixed else a
         finetune = self._finetune(reached)
         notes = keep(
@@ -442,6 +439,16 @@ class _Work:
         if improved.tuned.interrupted:
             raise KeyboardInterrupt(f"{done.headline} It is kept in {folder}.")
         return done
+
+    def _seen(self, improved: FinetuneSearch) -> SeenSamples:
+        """What the chosen state has seen: with labels, or for batch-norm statistics alone."""
+        parts, before = self.parts, self.trained.seen()
+        assert improved.best is not None
+        if improved.best.what == "fine-tuned":
+            return SeenSamples.of(parts.train, parts.val, before=before)
+        rows = order(len(parts.train), seed=self.seed, epoch=0)[: improved.images]
+        normed = parts.train.subset(rows) if improved.best.what == "recalibrated" else None
+        return SeenSamples.of(None, parts.val, recalibrated=normed, before=before)
 
     @property
     def _posed(self) -> bool:

@@ -154,7 +154,8 @@ class Measuring:
         part = allowed(len(modes))
         if part * shifted < min(ENOUGH, shifted) and len(modes) > 1:
             part = allowed(1)
-            modes_note = f"The budget allows only {modes[0]} shifts to be measured."
+            kind = "poses" if modes[0] in GROUPS else "shifts"
+            modes_note = f"The budget allows only {modes[0]} {kind} to be measured."
             whole = replace(whole, modes=(modes[0],), notes=(modes_note,))
         fits = [min(k, max(FEWEST, int(part * k))) for k in (measured, shifted)]
         if part >= 1 or fits == [measured, shifted]:

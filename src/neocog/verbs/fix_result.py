@@ -148,6 +148,8 @@ class Fixed(Result):
         level: Level
         if self.better:
             badge, level = "Better", "good"
+            if self.aim in GROUPS and self.labeled and self.accuracy[2] < 0:
+                badge, level = "Better, worse upright", "open"
         else:
             badge, level = "Nothing got better", "bad"
         return FirstScreen(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from neocog.data.samples import batch_of
 from neocog.errors import ModelError
 from neocog.networks.model import SpecifiedNetwork
-from neocog.runs.features import backbone_of
+from neocog.runs.features import backbone_of, over_poses
 from neocog.training.neighbors import similar
 from neocog.web.network import Network
 from neocog.web.query import words
@@ -102,7 +102,8 @@ def _features(session: Session, network: Network, x: Tensor) -> Tensor:
         network.logits(x, module=module)
     finally:
         handle.remove()
-    return taken.pop().float().cpu()
+    inner = module.network if isinstance(module, SpecifiedNetwork) else module
+    return over_poses(inner, taken).float().cpu()
 
 
 def _head(network: Network, module: nn.Module) -> str:

@@ -25,6 +25,7 @@ from neocog.graph.replay import Keep, Rerun
 from neocog.graph.structure import Node, Structure, follow, structure
 from neocog.graph.walk import Follower
 from neocog.jsonable import jsonable
+from neocog.layers.symmetrized import CanonicalPose
 from neocog.layers.windows import TakeWindows
 from neocog.models.model import Model
 from neocog.networks.model import SpecifiedNetwork
@@ -126,8 +127,12 @@ class Network:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.module = model.network if model.bare else model.module
+        self.module: nn.Module = model.network if model.bare else model.module
         self.name = printable(model.path.name if model.path.is_dir() else str(model.path))
+        if isinstance(model.network, CanonicalPose):  # or maps would not lie over the image
+            inner = model.network.inner
+            self.module = inner if model.bare else SpecifiedNetwork(inner, model.spec).eval()
+            self.name = f"{self.name} (network inside, image as it comes)"
         self.task, self.classes = model.task, model.classes
         self.size, self.channels = model.spec.input.size, model.spec.input.channels
         self.opaque = model.black_box

@@ -17,6 +17,7 @@ from neocog.data.split import ROLES, Split
 from neocog.errors import DataError, UsageError, printable
 from neocog.graph.determinism import same_randomness_after
 from neocog.graph.preserve import preserved
+from neocog.layers.symmetrized import maps_of_inside
 from neocog.models.class_matching import match_any
 from neocog.models.data_of import learned_from, source_of
 from neocog.models.declared import ModelOptions
@@ -71,6 +72,8 @@ def opened(
         size = size or network.shape
         models.append(network)
     networks = [Network(m) for m in models]
+    for note in {n for m in models for n in maps_of_inside(m.network)}:
+        warnings.warn(f"{note} The explorer shows what that network predicts.", stacklevel=3)
     if isinstance(data, (str, os.PathLike)):
         return Session(networks, _of_source(os.fspath(data), networks))
     held = None if data is None else as_samples(data, models[0].spec.input, n=HELD)
