@@ -12,6 +12,8 @@ from neocog.data.split import Split
 from neocog.errors import UsageError
 from neocog.layers.blocks import conv
 from neocog.models.exact import ExactModel
+from neocog.networks.model import SpecifiedNetwork
+from neocog.types import InputSpec, ModelSpec
 
 
 class Corner(nn.Module):
@@ -192,3 +194,16 @@ def test_unknown_way_of_shifting() -> None:
 def test_samples_smaller_than_the_model_takes() -> None:
     with pytest.raises(UsageError, match=r"the model's input size, \(16, 16\)"):
         shift_consistency(ExactModel(Corner(), size=(16, 16)), noise())
+
+
+def test_raw_values_are_shifted_in_with_the_mean_of_the_spec() -> None:
+    signal = InputSpec(channels=2, size=(8, 8), mean=(300.0, -7.0), std=(2.0, 3.0), values="raw")
+    spec = ModelSpec(task="classify", classes=("a", "b"), input=signal)
+    net = SpecifiedNetwork(nn.Sequential(nn.Flatten(), nn.Linear(128, 2)), spec)
+    x = torch.randn(6, 2, 8, 8, generator=torch.Generator().manual_seed(0)) + 5
+    moved = Movable(ExactModel(net), Samples.of(x), mode="zeros", size=(8, 8), reach=2, batch=4)
+    out = moved.move(x, torch.tensor([[0, 2]] * 6))
+    assert torch.equal(out[:, :, :, 2:], x[:, :, :, :-2])
+    assert out[:, 0, :, :2].unique().tolist() == [300]
+    assert out[:, 1, :, :2].unique().tolist() == [-7]
+    assert "filled with the mean of the spec" in moved.protocol(0)

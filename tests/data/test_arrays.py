@@ -165,6 +165,14 @@ def test_npz_labels_of_any_kind_become_numbers(tmp_path):
     assert open_data(tmp_path / "c.npz").classes == ("ant", "bee", "cat", "dog", "elk")
 
 
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_labels_that_are_not_finite_are_no_class(value, tmp_path):
+    x, y = _some(50)
+    np.savez(tmp_path / "n.npz", x=x, y=np.where(y == 2, value, y))
+    with pytest.raises(DataError, match=r"finite numbers; 10 of those .* are not"):
+        open_data(tmp_path / "n.npz")
+
+
 @pytest.mark.parametrize(
     ("make", "dtype", "shape"),
     [

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from neocog.data.hdf5 import open_hdf5
 from neocog.data.open import is_data, open_data
 from neocog.errors import DataError
 
@@ -115,3 +116,20 @@ def test_class_names_of_hdf5_may_be_texts_of_any_length(tmp_path):
         file["images"], file["labels"] = x, y
         file.create_dataset("class_names", data=["ant", "bee"], dtype=h5py.string_dtype())
     assert open_data(tmp_path / "set.h5").classes == ("ant", "bee")
+
+
+@pytest.mark.parametrize("packing", [{"compression": "gzip"}, {}])
+def test_a_damaged_checksum_is_refused(packing, tmp_path):
+    h5py = pytest.importorskip("h5py")
+    x = np.arange(60.0).reshape(3, 20)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        made = file.create_dataset("x", data=x, chunks=(3, 20), fletcher32=True, **packing)
+        _, chunk = made.id.read_direct_chunk((0, 0))
+    with open_hdf5(tmp_path / "a.h5") as held:
+        np.testing.assert_array_equal(held.read("x"), x)
+    raw = (tmp_path / "a.h5").read_bytes()
+    assert raw.count(chunk) == 1
+    wrong = chunk[:-1] + bytes([chunk[-1] ^ 1])
+    (tmp_path / "b.h5").write_bytes(raw.replace(chunk, wrong))
+    with open_hdf5(tmp_path / "b.h5") as held, pytest.raises(DataError, match="cannot be read"):
+        held.read("x")

@@ -55,7 +55,7 @@ def test_three_fit_side_by_side_on_a_screen_of_1000_pixels_and_five_small_ones()
 
 def test_a_line_break_starts_a_second_line_and_the_caption_is_read_aloud():
     html = draw(_gallery([np.zeros((8, 8), np.uint8)], ["9 read as 7\n98.7 %"]))
-    assert "<span>9 read as 7</span><span>98.7 %</span>" in html
+    assert "<span>9 read as 7</span><span>98.7\N{NO-BREAK SPACE}%</span>" in html
     assert 'alt="9 read as 7, 98.7 %"' in html
 
 

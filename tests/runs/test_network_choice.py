@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import neocog
@@ -101,3 +102,12 @@ def test_a_measurement_trains_twins_where_there_is_time(cache: Path, many_images
     _, (line,) = network_of_priors(recipe, Budget(0.0, began=0.0))
     assert " points (95 % CI " in line
     assert line.endswith("measured now.")
+
+
+def test_why_nothing_can_be_measured_is_said(cache: Path, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (40, 8, 8), np.uint8)
+    np.savez(tmp_path / "few.npz", x=x, y=np.arange(40) % 2)
+    recipe = replace(Recipe(), data=DataConfig(path=str(tmp_path / "few.npz")))
+    made, (line,) = network_of_priors(recipe, Budget(0.0, began=0.0))
+    assert made == recipe
+    assert "the default: Measuring a prior needs 60 images of two classes at least" in line

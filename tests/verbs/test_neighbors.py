@@ -10,6 +10,7 @@ from torch import nn
 
 import neocog
 from neocog.data.open import open_data
+from neocog.models.model import Model
 from neocog.runs.features import backbone_of, features_of
 
 
@@ -26,7 +27,7 @@ def bars(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _model() -> neocog.models.model.Model:
+def _model() -> Model:
     torch.manual_seed(0)
     net = nn.Sequential(
         nn.Conv2d(1, 16, 5, stride=2), nn.ReLU(), nn.AdaptiveMaxPool2d(4), nn.Flatten(),
@@ -65,3 +66,23 @@ def test_names_of_classes_in_a_gallery_are_no_markup(bars: Path, tmp_path: Path)
 def test_a_number_of_neighbors_is_from_1_to_100(bars: Path, k: int) -> None:
     with pytest.raises(neocog.errors.UsageError, match="from 1 to 100"):
         _model().neighbors(bars, bars / "across" / "0.png", k=k)
+
+
+def test_equal_images_in_other_files_are_neighbors_and_rows_are_of_one_length(bars: Path) -> None:
+    first = bars / "across" / "0.png"
+    for name in ("1", "2"):
+        (bars / "across" / f"{name}.png").write_bytes(first.read_bytes())
+    found = _model().neighbors(bars, [first, bars / "down" / "0.png"], k=1)
+    assert [len(q.neighbors) for q in found.queries] == [1, 1]
+    assert found.neighbors[0].name in {"across/1.png", "across/2.png"}
+    assert found.neighbors[0].similarity == pytest.approx(1, abs=1e-5)
+    assert {len(row) for row in found.images} == {2}
+
+
+def test_a_tensor_is_not_its_own_neighbor_but_an_equal_one_is() -> None:
+    x = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    x[1] = x[0]
+    found = _model().neighbors(x, x[:3], k=2)
+    assert [len(q.neighbors) for q in found.queries] == [2, 2, 2]
+    assert found.neighbors[0].name == "sample 1"
+    assert "sample 2" not in [n.name for n in found.queries[2].neighbors]

@@ -71,3 +71,17 @@ def test_symmetries_are_of_pixels(raw):
 
     with pytest.raises(DataError, match="holds raw values"):
         symmetries(str(raw[1]), progress=False)
+
+
+def test_predictions_of_a_file_come_in_its_order_and_a_single_sample_is_a_batch(raw, tmp_path):
+    model, _, x, _ = raw
+    np.save(tmp_path / "some.npy", x[:30])
+    predictions = model.predict([tmp_path / "some.npy"])
+    rows = [int(p.path.rpartition("[")[2][:-1]) for p in predictions]
+    assert rows == list(range(30))
+    np.save(tmp_path / "one.npy", np.moveaxis(x[0], 2, 0))
+    with pytest.raises(DataError, match=r"a batch of one, x\[None\]"):
+        model.predict([tmp_path / "one.npy"])
+    np.save(tmp_path / "plane.npy", x[0, :, :, 0])
+    with pytest.raises(DataError, match=r"a batch of one, x\[None\]"):
+        model.predict([tmp_path / "plane.npy"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -28,13 +29,14 @@ Mover = Callable[[Tensor, Tensor], Tensor]
 """From samples with their whole border and an offset for each, to the input of the model."""
 
 
-def mover(mode: str, *, size: tuple[int, ...], margin: Tensor) -> Mover:
+def mover(mode: str, *, size: tuple[int, ...], margin: Tensor, fill: Tensor | None = None) -> Mover:
     """The function that shifts samples in one way.
 
     Args:
         mode: one of `MODES`.
         size: of the model's input, one number for each axis that shifts.
         margin: pixels that samples have beyond it before each axis, (D,).
+        fill: what enters with `zeros`, one value per channel, (C,); zero if left out.
 
     Raises:
         UsageError: there is no such kind.
@@ -43,7 +45,16 @@ def mover(mode: str, *, size: tuple[int, ...], margin: Tensor) -> Mover:
         raise UsageError(f"`{mode}` is not a kind of shift. {did_you_mean(mode, MODES)}")
     if mode == "crop":
         return lambda x, offset: crop_at(x, margin - offset, size)
+    if mode == "zeros" and fill is not None:
+        return partial(_shift_filled, fill=fill)
     return {"circular": shift_circular, "zeros": shift_zero_fill, "subpixel": shift_subpixel}[mode]
+
+
+def _shift_filled(x: Tensor, offset: Tensor, *, fill: Tensor) -> Tensor:
+    """Shift each sample by whole steps; what enters has the values `fill`, (C,)."""
+    level = fill.to(x).view(-1, *(1,) * (x.ndim - 2))
+    inside = shift_zero_fill(torch.ones_like(x[:, :1]), offset)
+    return shift_zero_fill(x, offset) + level * (1 - inside)
 
 
 def pairs(n: int, axes: int, max_shift: int, mode: str, seed: int) -> tuple[Tensor, Tensor]:
@@ -132,7 +143,13 @@ class Movable:
         self.batch = batch_of(data, batch)
         same = tuple(data.size) == tuple(size)
         self.unshifted = unshifted if same and unshifted is not None else None
-        self.move = mover(mode, size=size, margin=spare + (reach if self.reflected else 0))
+        self.filled = mode == "zeros" and model.fill is not None
+        self.move = mover(
+            mode,
+            size=size,
+            margin=spare + (reach if self.reflected else 0),
+            fill=model.fill,
+        )
 
     def batches(self, n: int | None = None) -> Iterator[slice]:
         """Rows, one batch after the other."""
@@ -188,7 +205,9 @@ class Movable:
         what = {
             "circular": "circular shifts",
             "crop": f"two windows of one {kind.larger}",
-            "zeros": "shifts with zero fill",
+            "zeros": "shifts filled with the mean of the spec"
+            if self.filled
+            else "shifts with zero fill",
             "subpixel": f"shifts by fractions of a {kind.unit} (Fourier, circular)",
         }[self.mode]
         each = " along each axis" if len(self.size) > 1 else ""

@@ -7,7 +7,8 @@ ICML 2019). The kind of shift decides what is measured, so no figure stands with
     circular   what leaves on one side enters on the other: nothing is lost or new
     crop       two windows of one larger image; where the samples have no border to spare, it
         is made by reflection, and the protocol says so
-    zeros      what enters is black
+    zeros      what enters is black; for a model of raw values, of which 0 may be any, the mean of
+        its spec, which the protocol says
     subpixel   by fractions of a pixel, with the Fourier transform; circular
 
 The offsets depend on the seed and the index of the sample alone: neither the batch size nor the

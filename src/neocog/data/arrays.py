@@ -350,6 +350,11 @@ def _unlabeled(raw: list[tuple[np.ndarray, np.ndarray, str]], notes: Sequence[st
 def _labels(y: np.ndarray, path: Path) -> np.ndarray:
     if y.ndim > 1 and set(y.shape[1:]) == {1}:
         y = y.reshape(-1)
+    if y.dtype.kind == "f" and not bool(np.isfinite(y).all()):
+        raise DataError(
+            f"Labels are finite numbers; {int((~np.isfinite(y)).sum()):,} of those of "
+            f"{printable(path)} are not. Correct them, or leave out these images."
+        )
     if y.dtype.kind == "f" and y.ndim == 1 and bool(np.all(y == np.rint(y))):
         y = y.astype(np.int64)
     if y.ndim != 1 or y.dtype.kind not in "iuUSb":
@@ -362,6 +367,11 @@ def _labels(y: np.ndarray, path: Path) -> np.ndarray:
 
 def _shaped(x: np.ndarray, path: Path) -> tuple[np.ndarray, str]:
     """As (B, H, W, C), with a sentence where the axis of channels was chosen by its size."""
+    if x.ndim == 2:
+        raise DataError(
+            f"Images are (B, H, W), gray, or have channels too; that of {printable(path)} is "
+            f"{x.shape}. Save a single image as a batch of one, x[None]."
+        )
     if x.ndim == 3:
         x = x[..., None]
     order = ""

@@ -497,9 +497,16 @@ def _settle_arrays(options: LoadOptions, arrays: Arrays) -> LoadOptions:
     channels = options.channels or first.shape[3]
     raw = arrays.raw
     if channels != first.shape[3] and (raw or {channels, first.shape[3]} != {1, 3}):
+        single = first.shape[3] == 1 and sum(len(p.x) for p in arrays.parts) == channels
+        how = (
+            f"{channels} images of (H, W) were read: save a single image (C, H, W) as a batch of "
+            "one, x[None]."
+            if single
+            else "Choose those that it takes."
+        )
         raise DataError(
             f"The model takes images of {channels} channel{'s' * (channels > 1)}; those of the "
-            f"arrays have {first.shape[3]}. Choose those that it takes."
+            f"arrays have {first.shape[3]}. {how}"
         )
     values = "raw" if raw else ""  # however they were understood
     return replace(options, size=size, channels=channels, values=values)

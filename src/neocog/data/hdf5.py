@@ -31,6 +31,8 @@ __all__ = ["Hdf5", "open_hdf5"]
 _OBJECTS = 4096
 _DEPTH = 8
 _CHUNKS = 1 << 20
+_WORDS = 1 << 16
+"""Words of a checksum that are summed at a time."""
 _TEXTS = 1 << 24
 """Letters of all texts of an array, at most."""
 _DEFLATE, _SHUFFLE, _FLETCHER, _LZF = 1, 2, 3, 32000
@@ -220,12 +222,39 @@ def _plain(raw: bytes, filters: list[int], mask: int, size: int, width: int) -> 
             if len(raw) > size + 4:
                 raise DataError(f"has a chunk that unpacks to more than its {size:,} bytes")
         elif id == _FLETCHER:
-            raw = raw[:-4]
+            raw, stored = raw[:-4], raw[-4:]
+            if not _intact(raw, stored):
+                raise DataError("has a chunk whose checksum (fletcher32) differs: it is damaged")
         elif id == _SHUFFLE and width > 1:
             whole = len(raw) // width * width
             planes = np.frombuffer(raw[:whole], np.uint8).reshape(width, -1)
             raw = planes.T.tobytes() + raw[whole:]
     return raw
+
+
+def _intact(raw: bytes, stored: bytes) -> bool:
+    r"""Whether the checksum that a chunk ends with is that of its bytes.
+
+    Fletcher's two sums modulo 65535, of the bytes as big-endian words. Early versions of HDF5
+    stored them with the bytes of each swapped.
+
+    Example:
+        >>> _intact(b"\x01\x02\x03", b"\x02\x04\x04\x06")
+        False
+        >>> _intact(b"\x01\x02\x03", b"\x02\x04\x04\x05")
+        True
+    """
+    words = np.frombuffer(raw + b"\0" * (len(raw) % 2), ">u2")
+    first = second = 0
+    for start in range(0, len(words), _WORDS):
+        some = words[start : start + _WORDS].astype(np.uint64)
+        weights = np.arange(len(some), 0, -1, dtype=np.uint64)
+        second = (second + len(some) * first + int((weights * some).sum())) % 65535
+        first = (first + int(some.sum())) % 65535
+    if len(stored) != 4:
+        return False
+    sums = [[int(v) % 65535 for v in np.frombuffer(stored, kind)] for kind in ("<u2", ">u2")]
+    return [first, second] in sums
 
 
 def _texts(dataset: Any) -> np.ndarray:

@@ -12,7 +12,17 @@ from typing import overload
 
 import numpy as np
 
-__all__ = ["ROLES", "JoinedNames", "PathNames", "RowNames", "Split", "draw", "ids_of", "partition"]
+__all__ = [
+    "ROLES",
+    "JoinedNames",
+    "PathNames",
+    "RowNames",
+    "Split",
+    "draw",
+    "file_order",
+    "ids_of",
+    "partition",
+]
 
 ROLES = ("train", "val", "test")
 """The three parts of every source, in this order."""
@@ -152,6 +162,29 @@ class Split:
         return Split(
             self.x[keep], self.y[keep], names, None if self.ids is None else self.ids[keep]
         )
+
+
+def file_order(names: Sequence[str]) -> np.ndarray:
+    """Positions of samples in the order of their files, int64 (B,): rows of an array by number.
+
+    Arrays and paths stay where they are, as they first come.
+
+    Example:
+        >>> file_order(["a[4]", "a[0]", "b[1]", "a[2]", "b[0]"]).tolist()
+        [1, 3, 0, 4, 2]
+        >>> file_order(["b.png", "a.png"]).tolist()
+        [0, 1]
+    """
+    first: dict[str, int] = {}
+    keys = []
+    for at, name in enumerate(names):
+        prefix, bracket, tail = name.rpartition("[")
+        row = tail.removesuffix("]")
+        if not bracket or row == tail or not row.isdecimal():
+            keys.append((first.setdefault(name, at), 0))
+        else:
+            keys.append((first.setdefault(prefix + bracket, at), int(row)))
+    return np.array(sorted(range(len(keys)), key=keys.__getitem__), np.int64)
 
 
 def ids_of(x: np.ndarray) -> np.ndarray:

@@ -64,6 +64,12 @@ class ExactModel:
         """Samples that went through the model so far; one that goes twice counts twice."""
 
     @property
+    def fill(self) -> Tensor | None:
+        """What stands for nothing in raw values, the mean of each channel; None of pixels: 0."""
+        spec = self.module.spec.input if isinstance(self.module, SpecifiedNetwork) else None
+        return torch.tensor(spec.mean) if spec is not None and spec.values == "raw" else None
+
+    @property
     def network(self) -> nn.Module:
         """The module inside the wrapper that normalizes; the model itself where there is none."""
         return self.module.network if isinstance(self.module, SpecifiedNetwork) else self.module

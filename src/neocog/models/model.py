@@ -31,7 +31,7 @@ from neocog.data.one_image import check_pixels
 from neocog.data.open import Source, is_data, parse_source
 from neocog.data.samples import check_batch, evaluation_batch
 from neocog.data.series import series_at
-from neocog.data.split import Split
+from neocog.data.split import Split, file_order
 from neocog.errors import DataError, NeocogError, UsageError, did_you_mean, printable
 from neocog.exhibits import Exhibit, Section
 from neocog.first_screen import FirstScreen, Named
@@ -307,7 +307,8 @@ class Model(Result):
                 continue
             split = self.samples(given).split
             where = Path(parse_source(given)[0])
-            for i, name in enumerate(split.names):
+            for i in file_order(split.names).tolist():
+                name = split.names[i]
                 yield str(where / name) if where.is_dir() else name, split.x[i]
 
     def _of_inputs(self, data: Any, batch: int) -> Iterator[Prediction]:

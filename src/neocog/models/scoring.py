@@ -130,7 +130,7 @@ def truths_of(
     data_classes = part.classes
     if y.dtype.kind in "US":
         data_classes, y = _named(y)
-    if y.ndim != 1 or (y.dtype.kind not in "iub" and not bool((y == np.rint(y)).all())):
+    if y.ndim != 1 or (y.dtype.kind not in "iub" and not _whole(y)):
         raise DataError(
             f"Labels are class indices, one per sample; got {y.dtype} of "
             f"{y.shape}. Turn one-hot rows into indices with argmax(1)."
@@ -156,13 +156,14 @@ def truths_of(
     return np.where(y < len(own), np.maximum(y, -1), -1), own, (note,)
 
 
-def as_split(samples: Samples) -> Split:
-    """Samples as a split, to train on: floats as bytes where that is what they were, else 16 bits.
+def as_split(samples: Samples, *, values: str) -> Split:
+    """Samples as a split, to train on: pixels as bytes where that is what they were, else 16 bits.
 
-    Raw values stay float32.
+    Raw values stay float32, whatever their range; so do values beyond [0, 1].
 
     Args:
-        samples: of images, in [0, 1] or raw.
+        samples: of images.
+        values: what the model takes, `pixels` in [0, 1] or `raw`.
     """
     n, y = len(samples), samples.truth(slice(None))
     names = [samples.name(i) or f"sample {i}" for i in range(n)]
@@ -171,7 +172,7 @@ def as_split(samples: Samples) -> Split:
         x = samples.x.x
     else:
         blocks = [samples.take(slice(i, i + 64)) for i in range(0, n, 64)]
-        if any(float(b.min()) < 0 or float(b.max()) > 1 for b in blocks):
+        if values == "raw" or any(float(b.min()) < 0 or float(b.max()) > 1 for b in blocks):
             raw = np.concatenate([b.permute(0, 2, 3, 1).numpy() for b in blocks])
             return Split(raw, labels, names, ids_of(raw))
         bytes_ = all(torch.equal(b.mul(255).round().div(255), b) for b in blocks)
@@ -191,6 +192,11 @@ def space_axes(module: nn.Module) -> int | None:
     """
     first = next((m for m in module.modules() if isinstance(m, _ConvNd)), None)
     return None if first is None else len(first.kernel_size)
+
+
+def _whole(y: np.ndarray) -> bool:
+    """Whether all are finite numbers without a fraction."""
+    return y.dtype.kind == "f" and bool((np.isfinite(y) & (y == np.rint(y))).all())
 
 
 def _named(y: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:

@@ -159,7 +159,11 @@ def _of_inputs(trained: Model, data: Any, seed: int) -> FixData:
     given = as_samples(data, trained.spec.input)
     y, classes, remark = truths_of(trained.spec.classes, given, named=trained.named)
     parts = FixData(
-        **_three(as_split(replace(given.samples, y=y)), "the data", seed),
+        **_three(
+            as_split(replace(given.samples, y=y), values=trained.spec.input.values),
+            "the data",
+            seed,
+        ),
         classes=classes,
         labeled=bool((y >= 0).all()),
         seen=None,

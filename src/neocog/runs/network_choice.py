@@ -130,8 +130,8 @@ def network_of_priors(
             seconds = budget.measuring if budget.seconds else SECONDS
             priors = _measured(source, seconds)
             how = f"a tenth of the budget is {seconds:.3g} s" if budget.seconds else "measured now"
-    except NeocogError:
-        return recipe, ()  # said where the recipe is prepared
+    except NeocogError as e:
+        return recipe, (f"--model auto takes {recipe.model.name}, the default: {e}",)
     size = (recipe.data.size[0], recipe.data.size[1]) if recipe.data.size else source.sheet.size
     model, why = _chosen(recipe.model, priors, source, size)
     return replace(recipe, model=model), (f"--model auto takes {why}; {how}.",)

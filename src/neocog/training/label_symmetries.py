@@ -108,7 +108,7 @@ class SymmetryExtent:
         name: rotation, horizontal flip, vertical flip, shift of rows, …
         extent: amount that the data holds to each side, in the unit of the family; for a flip the
             probability of the mirror image, as a fraction of that of the image.
-        interval: 95 %, bootstrap over images.
+        interval: 95 %, bootstrap over images; None of erasing, whose side is one of a few.
         least: the data holds at least so much: as far as was looked.
         kept: largest amount up to which no class is confused; for a flip 1 or 0.
         amounts: that were tried, from none on.
@@ -118,7 +118,7 @@ class SymmetryExtent:
 
     name: str
     extent: float
-    interval: tuple[float, float]
+    interval: tuple[float, float] | None
     least: bool
     kept: float
     amounts: tuple[float, ...]
@@ -414,7 +414,7 @@ def _erasing(net: AmountNet, x: Tensor, labels: Tensor, seed: int) -> SymmetryEx
     return SymmetryExtent(
         name="erasing",
         extent=kept,
-        interval=(kept, kept),
+        interval=None,
         least=kept == ERASED[-1],
         kept=kept,
         amounts=ERASED,

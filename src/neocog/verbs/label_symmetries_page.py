@@ -74,7 +74,7 @@ def _figures(of: DataSymmetries) -> tuple[Scalar, ...]:
             title="horizontal flip: mirror images in the data",
             value=min(1.0, flip.measured.extent),
             unit="%",
-            interval=_capped(flip.measured.interval),
+            interval=flip.measured.interval and _capped(flip.measured.interval),
             note="probability of a mirror image against that of the image",
         ),
         Scalar(title="shift", value=shift.safe, unit="%", note="of the side"),
@@ -272,9 +272,9 @@ def _done(name: str, amount: float) -> str:
 
 
 def _extent(m: SymmetryExtent) -> str:
-    low, high = m.interval
-    if m.name == "erasing":
+    if m.interval is None:  # of erasing
         return "not looked for: it hides, and changes nothing"
+    low, high = m.interval
     if m.is_flip:
         low, high = _capped(m.interval)
         return f"{_percent(min(1.0, m.extent))} ({_percent(low)} to {_percent(high)})"

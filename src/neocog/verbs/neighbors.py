@@ -143,7 +143,8 @@ def neighbors(
     Args:
         model: a classifier of images that ends in a linear layer, as for `evaluate`.
         data: what is searched: a data set, of which `DATA:train` is a split, or what
-            `neocog.data.inputs` takes, with labels or without. An image is not its own neighbor.
+            `neocog.data.inputs` takes, with labels or without. An image is not its own neighbor,
+            an equal one in another file is.
         images: one or several images: paths, tensors, arrays, PIL images.
         k: neighbors of each.
         strict: stop at the first image that cannot be used.
@@ -160,7 +161,7 @@ def neighbors(
         >>> model = neocog.load(network, size=(1, 28, 28), mean=(0.1,), std=(0.3,))
         >>> image = neocog.open_data("digits").splits["test"].x[:1]
         >>> near = neocog.neighbors(model, "digits:val", image, k=3)
-        >>> near.searched, len(found.neighbors)
+        >>> near.searched, len(near.neighbors)
         (500, 3)
     """
     if not 1 <= k <= MOST:
@@ -176,11 +177,11 @@ def neighbors(
     similarity, index = similar(features, theirs, k=k + 1)
     queries, drawn = [], []
     for row, query in enumerate(queried.names):
-        near = [
-            (int(i), float(s))
-            for i, s in zip(index[row], similarity[row], strict=True)
-            if not _itself(query, queried, row, searched, int(i), name)
-        ][: min(k, len(searched) - 1)]
+        listed = index[row].tolist()
+        own = _itself(queried, row, searched, listed, name)
+        near = [(i, s) for i, s in zip(listed, similarity[row].tolist(), strict=True) if i != own][
+            : min(k, len(searched) - 1)
+        ]
         queries.append(
             Query(
                 name=query,
@@ -209,23 +210,35 @@ def _searched(model: Model, data: Any, strict: bool) -> tuple[Split, Sequence[st
     y = given.samples.y
     if y is not None and y.dtype.kind in "US":
         names, numbers = np.unique(y, return_inverse=True)
-        split = as_split(given.samples)
+        split = as_split(given.samples, values=model.spec.input.values)
         return Split(split.x, numbers, split.names, split.ids), names.tolist(), "the data"
-    return as_split(given.samples), given.classes or model.classes, "the data"
+    split = as_split(given.samples, values=model.spec.input.values)
+    return split, given.classes or model.classes, "the data"
 
 
 def _queried(model: Model, images: Any) -> Split:
     """Images whose neighbors are looked for."""
     paths, images = named_paths(images)
-    return as_split(as_samples(images if paths is None else list(paths), model.spec.input).samples)
+    given = as_samples(images if paths is None else list(paths), model.spec.input)
+    return as_split(given.samples, values=model.spec.input.values)
 
 
-def _itself(query: str, queried: Split, row: int, searched: Split, i: int, root: str) -> bool:
-    """Whether a neighbor is the query itself."""
-    if np.array_equal(queried.x[row], searched.x[i]):
-        return True
-    at = os.path.join(root, searched.names[i])  # noqa: PTH118 (a name may be no text)
-    return os.path.exists(query) and os.path.exists(at) and os.path.samefile(query, at)  # noqa: PTH110, PTH121
+def _itself(
+    queried: Split, row: int, searched: Split, listed: Sequence[int], root: str
+) -> int | None:
+    """Which of the rows that are most alike is the query itself, if any.
+
+    A file is itself by its path, a sample of a data set by its name. A tensor has neither: the
+    first that is equal is taken for it.
+    """
+    query = queried.names[row]
+    if os.path.isfile(query):  # noqa: PTH113 (a name may be no text)
+        at = ((i, os.path.join(root, searched.names[i])) for i in listed)  # noqa: PTH118
+        same = (i for i, path in at if os.path.isfile(path) and os.path.samefile(query, path))  # noqa: PTH113, PTH121
+        return next(same, None)
+    equal = [i for i in listed if np.array_equal(queried.x[row], searched.x[i])]
+    named = [i for i in equal if searched.names[i] == query]
+    return next(iter(named or (equal if query == f"sample {row}" else ())), None)
 
 
 def _label(searched: Split, classes: Sequence[str], i: int) -> str | None:
