@@ -10,6 +10,7 @@ from neocog.render.pixels import (
     enlarged,
     framed,
     gray_or_color,
+    shaded,
     sheet,
     signed,
 )
@@ -19,6 +20,15 @@ def test_values_become_levels() -> None:
     assert as_image(torch.tensor([[[0.0, 0.5, 1.0, 7.0]]])).tolist() == [[0, 128, 255, 255]]
     assert as_image(torch.rand(3, 4, 5)).shape == (4, 5, 3)
     assert as_image(torch.rand(7, 4, 5)).shape == (4, 5)  # the mean of other numbers of channels
+
+
+def test_raw_values_are_stretched_whatever_their_range() -> None:
+    x = torch.tensor([[[-1e-3, 0.0, 1e-3]]])
+    assert as_image(x, values="raw").tolist() == [[0, 128, 255]]
+    assert as_image(x).tolist() == [[0, 0, 0]]
+    batch = torch.cat([x[None], 500 * x[None]]).expand(-1, 2, -1, -1)
+    assert [as_image(one).tolist() for one in shaded(batch, "raw")] == [[[0, 128, 255]]] * 2
+    assert shaded(batch, "pixels") is batch
 
 
 def test_zero_is_the_middle_of_signed_colors_and_of_weights() -> None:

@@ -13,7 +13,7 @@ from neocog.audits.shift import Flip, Shift
 from neocog.audits.verdict import NOTHING
 from neocog.errors import printable
 from neocog.exhibits import Bars, Gallery, Map
-from neocog.render.pixels import within
+from neocog.render.pixels import as_image, enlarged
 
 if TYPE_CHECKING:
     from neocog.audits.layers import LayerError
@@ -114,7 +114,7 @@ def flip_pairs(
     """
     images, captions = [], []
     for f in flips:
-        drawn = [_drawn(p) for p in f.images]
+        drawn = [_drawn(p, f.values) for p in f.images]
         if any(d is None for d in drawn):
             continue
         where = f.poses or tuple(_offset(offset) for offset in f.offsets)
@@ -201,11 +201,9 @@ def _offset(offset: Sequence[float]) -> str:
     return ", ".join(parts)
 
 
-def _drawn(image: np.ndarray) -> np.ndarray | None:
-    """(C, H, W) in [0, 1] as uint8; None of what is not an image."""
-    if image.ndim != 3 or len(image) not in (1, 3):
+def _drawn(image: np.ndarray, values: str) -> np.ndarray | None:
+    """(C, H, W) as uint8; None of what is not an image."""
+    if image.ndim != 3 or (len(image) not in (1, 3) and values != "raw"):
         return None
-    x = np.clip(np.round(within(image) * 255), 0, 255).astype(np.uint8).transpose(1, 2, 0)
-    if max(x.shape[:2]) <= SMALL:  # every pixel twice as large, to be seen
-        x = x.repeat(2, 0).repeat(2, 1)
-    return np.ascontiguousarray(x[:, :, 0] if x.shape[2] == 1 else x)
+    x = as_image(image, values=values)
+    return enlarged(x, 2) if max(x.shape[:2]) <= SMALL else x  # to be seen

@@ -88,6 +88,7 @@ class Flip(Jsonable):
         predictions: class indices.
         truth: class index of the sample, or None.
         poses: what both are, where they are no shifts.
+        values: what the images hold, `pixels` or `raw`.
     """
 
     JSON = keys("name", "offsets", "answers=predictions")
@@ -99,6 +100,7 @@ class Flip(Jsonable):
     predictions: tuple[int, int]
     truth: int | None
     poses: tuple[str, ...] = ()
+    values: str = "pixels"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -436,6 +438,7 @@ def _flips(movable: Moved, pair: Pair, first: Tensor, second: Tensor) -> tuple[F
                 predictions=(int(pair.a[i]), int(pair.b[i])),
                 truth=None if pair.truth is None else int(pair.truth[i]),
                 poses=tuple(filter(None, (movable.words(p[0]) for p in offsets))),
+                values=movable.model.values,
             )
         )
     return tuple(out)

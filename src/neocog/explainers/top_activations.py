@@ -209,7 +209,12 @@ def cut(patches: TopPatches, samples: Samples, row: int) -> list[np.ndarray]:
 
 
 def gallery(
-    patches: TopPatches, samples: Samples, *, most: int = 16, whole: bool = False
+    patches: TopPatches,
+    samples: Samples,
+    *,
+    most: int = 16,
+    whole: bool = False,
+    values: str = "pixels",
 ) -> list[Section]:
     """For a report: a row of patches per unit.
 
@@ -218,6 +223,7 @@ def gallery(
         samples: the same that they were found in.
         most: units that are shown.
         whole: draw the whole images, what the unit sees framed.
+        values: of the samples, `pixels` or `raw`, which are stretched for eyes.
     """
     exhibits: list[Exhibit] = []
     for row, unit in enumerate(patches.units[:most].tolist()):
@@ -228,13 +234,13 @@ def gallery(
         if whole:
             images = [
                 framed(
-                    as_image(samples.take(slice(i, i + 1))[0]),
+                    as_image(samples.take(slice(i, i + 1))[0], values=values),
                     patches.clipped[row, j].flatten().tolist(),
                 )
                 for j, i in enumerate(patches.index[row].tolist())
             ]
         else:
-            images = [as_image(patch) for patch in cut(patches, samples, row)]
+            images = [as_image(patch, values=values) for patch in cut(patches, samples, row)]
         exhibits.append(Gallery(title=f"Unit {unit}", images=images, captions=captions))
     left = len(patches.units) - len(exhibits)
     text = (

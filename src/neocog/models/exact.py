@@ -66,8 +66,15 @@ class ExactModel:
     @property
     def fill(self) -> Tensor | None:
         """What stands for nothing in raw values, the mean of each channel; None of pixels: 0."""
-        spec = self.module.spec.input if isinstance(self.module, SpecifiedNetwork) else None
-        return torch.tensor(spec.mean) if spec is not None and spec.values == "raw" else None
+        if self.values != "raw" or not isinstance(self.module, SpecifiedNetwork):
+            return None
+        return torch.tensor(self.module.spec.input.mean)
+
+    @property
+    def values(self) -> str:
+        """What it takes: `pixels`, or `raw` where its spec says so."""
+        held = isinstance(self.module, SpecifiedNetwork)
+        return self.module.spec.input.values if held else "pixels"
 
     @property
     def network(self) -> nn.Module:

@@ -21,47 +21,60 @@ __all__ = [
     "framed",
     "gray_or_color",
     "numbers",
+    "shaded",
     "sheet",
     "signed",
-    "within",
+    "stretched",
 ]
-
-_BEYOND = 0.5
-"""How far values may be beyond [0, 1] and be pixels still, as interpolation makes them."""
 
 Window = Sequence[int]
 """(first row, row behind the last, first column, column behind the last)."""
 
 
-def as_image(x: Tensor | np.ndarray) -> np.ndarray:
-    """Values in [0, 1], (C, H, W) with 1 or 3 channels, as an image; of others the mean.
+def as_image(x: Tensor | np.ndarray, *, values: str = "pixels") -> np.ndarray:
+    """Values, (C, H, W) with 1 or 3 channels, as an image; of others the mean.
 
-    Raw values, which go far beyond, are drawn from their smallest to their largest.
+    Args:
+        x: the values.
+        values: `pixels`, drawn from 0 to 1; or `raw`, drawn from their smallest to their largest.
 
     Example:
         >>> as_image(np.ones((1, 2, 2))).tolist()
         [[255, 255], [255, 255]]
     """
-    values = numbers(x)
-    if values.shape[0] not in (1, 3):
-        values = values.mean(0, keepdims=True)
-    values = within(values)
-    levels = np.rint(np.clip(np.nan_to_num(values), 0, 1) * 255).astype(np.uint8)
+    plain = numbers(x)
+    if plain.shape[0] not in (1, 3):
+        plain = plain.mean(0, keepdims=True)
+    plain = stretched(plain) if values == "raw" else plain
+    levels = np.rint(np.clip(np.nan_to_num(plain), 0, 1) * 255).astype(np.uint8)
     return np.ascontiguousarray(levels[0] if len(levels) == 1 else levels.transpose(1, 2, 0))
 
 
-def within(values: np.ndarray) -> np.ndarray:
-    """Values in [0, 1] as they are; raw ones, half the range beyond it, stretched to it.
+def stretched(values: np.ndarray) -> np.ndarray:
+    """Raw values as shades: the smallest is 0, the largest 1.
 
     Example:
-        >>> within(np.array([-100.0, 0.0, 300.0])).tolist(), within(np.array([1.01])).tolist()
-        ([0.0, 0.25, 1.0], [1.01])
+        >>> stretched(np.array([-100.0, 0.0, 300.0])).tolist()
+        [0.0, 0.25, 1.0]
     """
     known = values[np.isfinite(values)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
-    if low >= -_BEYOND and high <= 1 + _BEYOND:
-        return values
     return np.asarray((values - low) / ((high - low) or 1.0))
+
+
+def shaded(x: Tensor, values: str) -> Tensor:
+    """Images as `as_image` draws them without being told their values, (B, C, H, W) in [0, 1].
+
+    Args:
+        x: images; series are left as they are.
+        values: `pixels`, left as they are; or `raw`, each image from its smallest to its largest
+            value, of other channels than 1 and 3 the mean.
+    """
+    if values != "raw" or x.ndim != 4:
+        return x
+    x = x if x.shape[1] in (1, 3) else x.mean(1, keepdim=True)
+    low, high = x.amin((1, 2, 3), keepdim=True), x.amax((1, 2, 3), keepdim=True)
+    return (x - low) / (high - low).where(high > low, 1.0)
 
 
 def amounts(

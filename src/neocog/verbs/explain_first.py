@@ -16,6 +16,7 @@ from neocog.explainers.trust.trust import Trust
 from neocog.first_screen import MOST_FIGURES, Command, FirstScreen, Level, Named
 from neocog.graph.output_kind import probabilities
 from neocog.models.model import Model
+from neocog.render.pixels import shaded
 from neocog.verbs.explain_input import ImageBatch, short
 
 __all__ = ["first_of", "first_of_maps"]
@@ -50,7 +51,14 @@ def first_of_maps(
         badge = f"{sum(v is True for v in values)} of {len(values)} checks"
         level = "bad" if False in values else "open" if None in values else "good"
     image: list[Exhibit] = [
-        cam_gallery(cam, batch.x, 0, names=_names(batch), classes=of.classes, large=True)
+        cam_gallery(
+            cam,
+            shaded(batch.x, of.spec.input.values),
+            0,
+            names=_names(batch),
+            classes=of.classes,
+            large=True,
+        )
     ]
     if trust is not None:
         image.append(Checks(title="sanity checks", checks=trust.checks))

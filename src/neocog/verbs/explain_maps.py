@@ -17,6 +17,7 @@ from neocog.explainers.maps.sections import cam_sections, class_of, trust_sectio
 from neocog.explainers.trust.trust import Trust, trust
 from neocog.first_screen import FirstScreen, Named
 from neocog.models.model import Model
+from neocog.render.pixels import shaded
 from neocog.verbs.explain_cells import cells_of
 from neocog.verbs.explain_first import first_of_maps
 from neocog.verbs.explain_input import ImageBatch, short
@@ -113,11 +114,10 @@ def maps(
         )
         checked = _named(checked, of)
     names = [short(n) for n in batch.names]
-    sections = cam_sections(
-        cam, batch.x, names=names, classes=of.classes, layer=of.label(cam.layer)
-    )
+    images = shaded(batch.x, of.spec.input.values)  # for eyes
+    sections = cam_sections(cam, images, names=names, classes=of.classes, layer=of.label(cam.layer))
     if checked is not None:
-        tests = trust_sections(checked, cam, batch.x)
+        tests = trust_sections(checked, cam, images)
         sections = [sections[0], *tests, *sections[1:]]
     targets = [name_of_target or class_of(t, of.classes) or None for t in cam.targets]
     figures: dict[str, Any] = {

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.modules.conv import _ConvNd
@@ -13,6 +14,7 @@ from torch.nn.modules.conv import _ConvNd
 from neocog.data.samples import Samples
 from neocog.errors import ModelError, NeocogError, UsageError, did_you_mean, printable
 from neocog.explainers.activation_maximization import AscentConfig, maximize_activation
+from neocog.explainers.activation_maximization_result import ActivationMaximization
 from neocog.explainers.feature_maps import feature_maps
 from neocog.explainers.feature_maps import sections as feature_sections
 from neocog.explainers.features import features_of
@@ -24,11 +26,12 @@ from neocog.graph.activations import differentiable
 from neocog.graph.receptive_field import receptive_field
 from neocog.layers.symmetrized import upright
 from neocog.lectures.backward import backward
-from neocog.lectures.classic_filters import classic
+from neocog.lectures.classic_filters import Classic, classic
 from neocog.lectures.classic_filters import sections as classic_sections
 from neocog.lectures.gabor import first_layer, gabor_fit
 from neocog.lectures.template_matching import busiest, search
 from neocog.models.model import Model
+from neocog.render.pixels import shaded
 from neocog.verbs.explain_cells import seen_by
 from neocog.verbs.explain_input import ImageBatch, short
 from neocog.verbs.explain_maps import CamOptions, CamResult, maps
@@ -132,7 +135,11 @@ def _features(
     maps_of = [feature_maps(of.module, x, layers=layers) for x in rows]
     most = FEW if layers is None else MANY
     names = [short(n) for n in batch.names] if len(maps_of) > 1 else [""]
-    labeled = [[replace(f, layer=of.label(f.layer)) for f in one] for one in maps_of]
+    shown = shaded(rows, of.spec.input.values)
+    labeled = [
+        [replace(f, layer=of.label(f.layer), image=image.cpu().numpy()) for f in one]
+        for one, image in zip(maps_of, shown, strict=True)
+    ]
     return CamResult(
         sections=[
             s
@@ -173,10 +180,27 @@ def _maximize(
     )
     names = of.classes if layer == "" else ()
     return CamResult(
-        sections=replace(result, layer=of.label(layer)).sections(names),
+        sections=_shaded(replace(result, layer=of.label(layer)), of).sections(names),
         figures={**result.to_json(), "layer": of.label(layer)},
         result=result,
     )
+
+
+def _shaded(result: ActivationMaximization, of: Model) -> ActivationMaximization:
+    """The same, its images as they are drawn."""
+    largest = result.largest_images
+    return replace(
+        result,
+        images=_shades(result.images, of),
+        largest_images=None if largest is None else _shades(largest, of),
+    )
+
+
+def _shades(images: np.ndarray, of: Model) -> np.ndarray:
+    """What a model takes as it is drawn, one image (C, H, W) or several; series as they are."""
+    if images.ndim == 3 and len(of.spec.input.size) == 2:
+        return _shades(images[None], of)[0]
+    return np.asarray(shaded(torch.from_numpy(images), of.spec.input.values))
 
 
 def _patches(
@@ -194,7 +218,9 @@ def _patches(
     seen = seen_by(of.module, shape, layer)
     patches = top_patches(of.module, data, layer, units=options.units, seen=seen)
     figures = {**patches.to_json(), "layer": of.label(layer), "layer_reason": reason}
-    drawn = gallery(replace(patches, layer=of.label(layer)), data, most=FEW)
+    drawn = gallery(
+        replace(patches, layer=of.label(layer)), data, most=FEW, values=of.spec.input.values
+    )
     return CamResult(sections=drawn, figures=figures, result=patches)
 
 
@@ -240,7 +266,12 @@ def _template(
             features = features_of(of.module, layer, seen, name=name)
     result = search(x, window, features=features, seed=options.seed)
     figures = {**result.to_json(), "layer": None if layer is None else of.label(layer)}
-    return CamResult(sections=result.sections(), figures=figures, result=result, notes=tuple(notes))
+    drawn = replace(
+        result,
+        image=_shades(result.image, of),
+        changed={name: _shades(image, of) for name, image in result.changed.items()},
+    )
+    return CamResult(sections=drawn.sections(), figures=figures, result=result, notes=tuple(notes))
 
 
 def _filter(
@@ -250,10 +281,19 @@ def _filter(
     results = [classic(x) for x in batch.x]
     names = [short(name) for name in batch.names]
     return CamResult(
-        sections=classic_sections(results, names=names),
+        sections=classic_sections([_classic_shades(r, of) for r in results], names=names),
         figures=results[0].to_json(),
         result=tuple(results),
     )
+
+
+def _classic_shades(result: Classic, of: Model) -> Classic:
+    """The same, its images as they are drawn; signed maps as they are."""
+    filtered = (
+        replace(f, values=_shades(f.values, of)) if f.kind == "image" else f
+        for f in result.filtered
+    )
+    return replace(result, image=_shades(result.image, of), filtered=tuple(filtered))
 
 
 WAYS: dict[str, Way] = {

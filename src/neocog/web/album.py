@@ -21,7 +21,7 @@ from neocog.data.one_image import check_pixels
 from neocog.data.samples import Samples
 from neocog.errors import DataError, ShapeMismatch, UsageError, printable
 from neocog.exhibits import png
-from neocog.render.pixels import within
+from neocog.render.pixels import as_image, stretched
 from neocog.web.network import Network
 from neocog.web.refused import Missing
 
@@ -221,19 +221,26 @@ def _decoded(data: bytes, network: Network) -> Tensor:
     return values.permute(2, 0, 1)[None].contiguous()
 
 
-def as_png(values: Tensor) -> bytes:
-    """An image (1, C, H, W) in [0, 1] as a PNG file; gray, the first channel, if not of 3.
+def as_png(x: Tensor, network: Network) -> bytes:
+    """An image (1, C, H, W) as a PNG file; gray, the mean of the channels, if not of 3.
 
-    Raw values are drawn from their smallest to their largest.
+    Args:
+        x: the image.
+        network: that takes it: raw values are drawn from their smallest to their largest.
     """
-    plain = (displayed(values[0]) * 255).round().to(torch.uint8)
-    array = plain.permute(1, 2, 0).numpy() if len(plain) == 3 else plain[0].numpy()
-    return png(array)
+    return png(as_image(x[0], values=network.model.spec.input.values))
 
 
-def displayed(x: Tensor) -> Tensor:
-    """Values of an image as shades from 0 to 1; raw ones from their smallest to their largest."""
-    return torch.from_numpy(within(x.numpy())).to(x.dtype).clamp(0, 1)
+def displayed(x: Tensor, network: Network) -> Tensor:
+    """Values of an image as shades from 0 to 1; raw ones from their smallest to their largest.
+
+    Args:
+        x: the image, (C, H, W).
+        network: that takes it.
+    """
+    raw = network.model.spec.input.values == "raw"
+    shades = torch.from_numpy(stretched(x.numpy())).to(x.dtype) if raw else x
+    return shades.clamp(0, 1)
 
 
 def synthetic(network: Network, *, seed: int = 0) -> Samples:

@@ -100,7 +100,7 @@ def image(session: Session, query: Query) -> bytes:
     x = session.album.values(words(query, "id", None), session.networks.index(network))
     if x.dim() != 4:
         raise Missing("A series is drawn from its values, which every step contains.")
-    return as_png(x)
+    return as_png(x, network)
 
 
 def bring(

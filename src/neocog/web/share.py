@@ -326,7 +326,7 @@ class Saving:
             for patch in known["patches"]:
                 x = self.session.album.values(patch["image"], model)
                 if x.dim() == 4:
-                    png = base64.b64encode(as_png(x)).decode("ascii")
+                    png = base64.b64encode(as_png(x, self.session.networks[model])).decode("ascii")
                     parts["images"][f"{k}:{patch['image']}"] = png
 
     def _summary(self) -> str:
@@ -424,7 +424,7 @@ def whole_of(plain: Mapping[str, Any], name: str) -> int:
 def _image(frame: Frame, one: Pass, most: int) -> dict[str, Any]:
     x = one.x[0]
     if one.x.dim() == 4:
-        x = displayed(x)
+        x = displayed(x, one.network)
     if one.x.dim() != 4:
         return frame.add(x)
     steps = [max(1, -(-n // most)) for n in x.shape[1:]]

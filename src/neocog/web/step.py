@@ -178,7 +178,7 @@ def step(session: Session, query: Mapping[str, Any]) -> bytes:
     frame = Frame()
     header = {
         **predictions_of(session, one, id, top),
-        "image": _image(frame, one.x),
+        "image": _image(frame, one),
         "maps": _maps(frame, one, requests, full=flag(query, "full", False)),
         "cam": None if one.cam is None else _cam(frame, one.network, one.cam),
         "errors": None if moved is None else errors_of(moved, motion),
@@ -236,10 +236,11 @@ def errors_of(moved: MovedMaps, motion: Motion) -> list[dict[str, Any]]:
     ]
 
 
-def _image(frame: Frame, x: Tensor) -> dict[str, Any]:
+def _image(frame: Frame, one: Pass) -> dict[str, Any]:
     """What went in, as bytes; of images from black to white."""
+    x = one.x
     if x.dim() == 4:
-        return frame.add(displayed(x[0]), most=1.0)
+        return frame.add(displayed(x[0], one.network), most=1.0)
     return frame.add(x[0])
 
 

@@ -100,6 +100,6 @@ def _maximized(
         return None, "Gradient ascent found no input that activates this channel."
     image = torch.from_numpy(made.images[:1])
     return (
-        base64.b64encode(as_png(image)).decode("ascii"),
+        base64.b64encode(as_png(image, network)).decode("ascii"),
         f"The input was made by {_STEPS} steps of gradient ascent.",
     )
