@@ -76,7 +76,7 @@ def test_symmetries_are_of_pixels(raw):
 def test_predictions_of_a_file_come_in_its_order_and_a_single_sample_is_a_batch(raw, tmp_path):
     model, _, x, _ = raw
     np.save(tmp_path / "some.npy", x[:30])
-    predictions = model.predict([tmp_path / "some.npy"])
+    predictions = model.predict([f"{tmp_path / 'some.npy'}:all"])
     rows = [int(p.path.rpartition("[")[2][:-1]) for p in predictions]
     assert rows == list(range(30))
     np.save(tmp_path / "one.npy", np.moveaxis(x[0], 2, 0))
