@@ -73,8 +73,8 @@ class ExactModel:
     @property
     def values(self) -> str:
         """What it takes: `pixels`, or `raw` where its spec says so."""
-        held = isinstance(self.module, SpecifiedNetwork)
-        return self.module.spec.input.values if held else "pixels"
+        module = self.module
+        return module.spec.input.values if isinstance(module, SpecifiedNetwork) else "pixels"
 
     @property
     def network(self) -> nn.Module:

@@ -199,7 +199,7 @@ def _shaded(result: ActivationMaximization, of: Model) -> ActivationMaximization
 def _shades(images: np.ndarray, of: Model) -> np.ndarray:
     """What a model takes as it is drawn, one image (C, H, W) or several; series as they are."""
     if images.ndim == 3 and len(of.spec.input.size) == 2:
-        return _shades(images[None], of)[0]
+        return np.asarray(_shades(images[None], of)[0])
     return np.asarray(shaded(torch.from_numpy(images), of.spec.input.values))
 
 
