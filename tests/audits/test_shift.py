@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from neocog.audits.moving import MODES, Movable
+from neocog.audits.moving import MODES, Movable, pairs
 from neocog.audits.shift import shift_consistency
 from neocog.data.samples import Samples
 from neocog.data.split import Split
