@@ -13,7 +13,9 @@ import torch
 import neocog
 from neocog.errors import ModelError, UsageError
 from neocog.layers.symmetrized import GroupAverage
+from neocog.models.data_of import source_of
 from neocog.models.model import Model
+from neocog.models.seen_samples import SeenSamples
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.features import _features, backbone_of
 from neocog.runs.load import load, symmetrized_by
@@ -221,10 +223,11 @@ def test_weights_of_it_are_used_with_their_symmetry_or_a_note(
         assert "was made invariant to d4" in note
         assert "`--symmetry d4 --by averaging`" in note
     assert _symmetry_notes(run) == []
-    (note,) = (n for n in model.evaluate(f"{bars}:train").notes if "samples" in n and "norm" in n)
-    assert "recalibrated on" in note
-    assert "without labels" in note
-    assert not any("was trained on" in n for n in load(tmp_path / "fixed").evaluate(bars).notes)
+    normed = source_of(model, str(bars)).split("train")
+    model = replace(model, recall=lambda: SeenSamples.of(None, recalibrated=normed))
+    notes = " ".join(model.evaluate(f"{bars}:train").notes)
+    assert f"recalibrated on {len(normed)} of these {len(normed)} samples, without labels" in notes
+    assert "trained on" not in notes
 
 
 @pytest.mark.parametrize("by", ["averaging", "canonical"])
@@ -243,7 +246,11 @@ def test_features_of_it_are_invariant(run: Path, by: str) -> None:
 def test_lower_accuracy_upright_is_not_called_good(
     stranger: Model, bars: Path, tmp_path: Path
 ) -> None:
-    done = replace(fixed(stranger, bars, tmp_path / "fixed"), better=True)
+    done = fixed(stranger, bars, tmp_path / "fixed")
+    seen = load(tmp_path / "fixed").seen()
+    assert len(seen.train) == 0  # nothing was fine-tuned
+    assert (len(seen.recalibrated) > 0) == (done.finetune["chosen"]["what"] == "recalibrated")
+    done = replace(done, better=True)
     lower = replace(done, accuracy=(-0.1, -0.2, -0.01)).first_screen()
     even = replace(done, accuracy=(-0.1, -0.2, 0.01)).first_screen()
     assert (lower.level, even.level) == ("open", "good")
