@@ -147,6 +147,7 @@ def test_hue_is_looked_at_in_color_images_alone_and_erasing_in_all() -> None:
     ):
         test = label_symmetries(x, y, num_classes=2, steps=2)
         names[kind] = [m.name for m in test.each]
+        assert [m.name for m in test.each if m.interval is None] == ["erasing"]
     assert names["gray"] == names["gray in three"]
     assert set(names["color"]) - set(names["gray"]) == {"hue"}
     assert all(n[-1] == "erasing" for n in names.values())
