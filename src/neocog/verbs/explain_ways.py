@@ -135,10 +135,10 @@ def _features(
     maps_of = [feature_maps(of.module, x, layers=layers) for x in rows]
     most = FEW if layers is None else MANY
     names = [short(n) for n in batch.names] if len(maps_of) > 1 else [""]
-    shown = shaded(rows, of.spec.input.values)
+    drawn = shaded(rows, of.spec.input.values)
     labeled = [
         [replace(f, layer=of.label(f.layer), image=image.cpu().numpy()) for f in one]
-        for one, image in zip(maps_of, shown, strict=True)
+        for one, image in zip(maps_of, drawn, strict=True)
     ]
     return CamResult(
         sections=[
