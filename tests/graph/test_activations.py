@@ -102,7 +102,7 @@ def test_a_layer_without_a_tensor() -> None:
 def test_names_are_found_or_the_nearest_is_named() -> None:
     net = convnet()
     assert find_layer(net, "4") is net[4]
-    with pytest.raises(ModelError, match=r"`conv` is none. The last of its 10 are `2`, `3`"):
+    with pytest.raises(ModelError, match=r"`conv` is none. The last of its 10 layers are `2`, `3`"):
         find_layer(net, "conv")
     named = nn.ModuleDict({"layer1": nn.Linear(1, 1), "head": nn.Linear(1, 1)})
     with pytest.raises(ModelError, match="Did you mean `layer1`"):

@@ -175,6 +175,7 @@ def test_every_verb_takes_it(run: Path, bars: Path, tmp_path: Path) -> None:
     assert fields[0] == fields[1]
 
 
+@pytest.mark.slow
 def test_what_is_fixed_again(run: Path, bars: Path, tmp_path: Path) -> None:
     fixed(run, bars, tmp_path / "once")
     with pytest.raises(ModelError, match=r"invariant once, and this one is by averaging over C4"):
@@ -243,6 +244,7 @@ def test_features_of_it_are_invariant(run: Path, by: str) -> None:
     assert torch.equal(_features(backbone, torch.rot90(x, 1, (2, 3))), features)
 
 
+@pytest.mark.slow
 def test_lower_accuracy_upright_is_not_called_good(
     stranger: Model, bars: Path, tmp_path: Path
 ) -> None:

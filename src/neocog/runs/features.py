@@ -189,6 +189,7 @@ def over_poses(network: nn.Module, taken: Sequence[Tensor]) -> Tensor:
         taken: what its last linear layer was given, call by call, each (B, D).
 
     Example:
+        >>> from neocog.symmetry.groups import Group
         >>> both, average = [torch.zeros(1, 1), torch.ones(1, 1)], GroupAverage(nn.ReLU(), Group(2))
         >>> over_poses(average, both), over_poses(average.inner, both)
         (tensor([[0.5000]]), tensor([[1.]]))

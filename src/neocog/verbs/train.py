@@ -347,7 +347,7 @@ def settle(data: StrPath | None, keys: Mapping[str, Any], recipe: Recipe) -> Rec
         data = os.fspath(data)
         if any("\udc80" <= c <= "\udcff" for c in data):
             raise UsageError(
-                f"A recipe is UTF-8 text and names the data, and `{printable(data)}` is no "
+                f"A recipe is UTF-8 text and names the data, and `{printable(data)}` is not "
                 "UTF-8. Rename it, or name it by a symbolic link."
             )
         settled = replace(settled, data=replace(settled.data, path=data))
