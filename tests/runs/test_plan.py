@@ -44,13 +44,31 @@ def _paced(clock: _Clock, *, budget: float, steps: int, each: float) -> list[tup
 
 
 def test_a_plan_that_is_met_stays(clock: _Clock) -> None:
-    assert _paced(clock, budget=100, steps=900, each=0.1) == [(0, 900)]
+    assert _paced(clock, budget=100, steps=950, each=0.1) == [(0, 950)]
+
+
+def test_the_reserve_is_used_once_the_speed_is_known(clock: _Clock) -> None:
+    start = clock.now
+    plan = _paced(clock, budget=100, steps=900, each=0.1)
+    (_, first), _to = zip(*plan, strict=True)
+    assert 90 <= first <= 100
+    assert 96 < clock.now - start <= 98
+
+
+def test_steps_that_become_slow_do_not_exceed_the_budget(clock: _Clock) -> None:
+    start, pace = clock.now, Pace(Budget(100, clock.now), 0)
+    plan, step = [(0, 900)], 0
+    while step < plan[-1][1]:
+        step += 1
+        clock.now += 0.1 if step < 300 else 0.15
+        plan = pace.kept(plan, step)
+    assert 95 < clock.now - start <= 104
 
 
 def test_one_slow_first_step_shortens_no_plan(clock: _Clock) -> None:
-    pace, plan = Pace(Budget(100.0, clock.now), 0), [(0, 900)]
+    pace, plan = Pace(Budget(100.0, clock.now), 0), [(0, 960)]
     clock.now += 1.0  # ten times as long as the others
-    for step in range(1, 900):
+    for step in range(1, 960):
         assert pace.kept(plan, step) is plan
         clock.now += 0.1
 

@@ -54,6 +54,15 @@ reasons of its own (buffers, kernels), and a plan would be shortened by it for g
 SPARE = 0.6
 """And only where the steps that are left take less than so much of the time that is."""
 
+MEASURED = 0.1
+"""From this fraction of the steps on, their speed is known: the reserve may be smaller."""
+
+FULL = 0.97
+"""Fraction of the remaining time that a plan uses once the speed is known."""
+
+LATE = 0.03
+"""A plan is shortened where it would end later than its budget by this fraction of it."""
+
 
 def first_plan(experiment: Experiment, budget: Budget) -> Plan_:
     """The plan at the start of a training.
@@ -171,9 +180,10 @@ class Pace:
         self.checked = self.start
 
     def kept(self, plan: Plan_, step: int) -> Plan_:
-        """The plan; a shorter one where the budget would be missed by a tenth.
+        """The plan; a shorter one where it would end late.
 
-        In the warm-up of a plan that was made too short, a longer one.
+        In the warm-up of a plan that was made too short, a longer one: with the usual reserve
+        after the first steps, with a small one once their speed is known.
 
         Args:
             plan: as it is.
@@ -193,8 +203,9 @@ class Pace:
         each = max((now - self.start) / (step - self.first), 1e-6)
         left = self.budget.left() - min(self.rest, EVALUATING * seconds)
         need = (to - step) * each
-        if need > left + 0.1 * seconds:
+        known = step - self.first >= MEASURED * to
+        if need > left + LATE * seconds:
             to = max(step + 1, step + int(left / each))
-        elif need < SPARE * left and warm:
-            to = step + int(RESERVE * left / each)
+        elif warm and need < (RESERVE + LATE if known else SPARE) * left:
+            to = step + int((FULL if known else RESERVE) * left / each)
         return plan if to == plan[-1][1] else [*plan, (step, to)]
