@@ -19,7 +19,8 @@ def test_A9_the_unit_of_a_layer_is_pytorchs_number(ask, session: Session) -> Non
         got = ask("/api/unit", {"image": "test:3", "node": n["id"], **place}).json()
         index = (0, *place.values()) if n["maps"] else (0, place["channel"])
         truth = float(values[n["id"]][index])
-        assert got["value"] == pytest.approx(truth, rel=1e-7), n
+        # float32 sums over up to 9·C products, in another order: values are about 1.
+        assert got["value"] == pytest.approx(truth, rel=1e-5, abs=1e-6), n
         assert got["computed"] == pytest.approx(truth, rel=1e-4, abs=1e-5), n
         assert got["input_nodes"], n
         assert got["field"] is not None, n

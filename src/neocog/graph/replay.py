@@ -4,7 +4,9 @@ To follow a run takes several times as long as the run. But a network whose way 
 the numbers performs the same operations for every sample. So the first one is recorded as a
 script: the operations in their order, the weights that each takes, which of them give the nodes'
 outputs, from when on these are complete, and which write over earlier ones. A run that keeps to the
-script needs no more than to count; one that does not is followed.
+script needs no more than to count; one that does not is followed. For channels_last samples on a
+processor the kernels of convolutions are packed once, which changes the last bits of the outputs,
+of all samples alike.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from neocog.graph.operations import DispatchMode, tensors_in
 from neocog.graph.outputs import CollectedOutputs, outputs
 from neocog.graph.structure import Structure, follow
 from neocog.graph.tensor_table import memory
+from neocog.layers._cpu.packed import PackedConvolution
 
 __all__ = ["Keep", "Rerun"]
 
@@ -53,6 +56,7 @@ class _Step:
         gives: nodes, and which of its outputs theirs is.
         complete: nodes whose outputs are complete before it.
         spoils: nodes whose outputs it writes over.
+        packed: what takes the place of the call, where it is a convolution.
     """
 
     func: Any
@@ -61,6 +65,12 @@ class _Step:
     gives: list[tuple[int, int]] = field(default_factory=list)
     complete: list[int] = field(default_factory=list)
     spoils: list[int] = field(default_factory=list)
+    packed: PackedConvolution | None = None
+
+    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self.packed is not None and self.packed.suits(args):
+            return self.packed(args)
+        return self.func(*args, **kwargs)
 
 
 @dataclass(eq=False)
@@ -125,9 +135,11 @@ class Rerun:
             return _kept(outputs(self.module, x, self.graph), keep)
         self._learnt = True
         values, script = _learn(self.module, x, self.graph)
-        if script is not None and self._proved(x, values, script):
-            self._script = script
-        return _kept(values, keep)
+        if script is None or not self._proved(x, values, script):
+            return _kept(values, keep)
+        self._script = script
+        _again(self.module, x, script, len(values), pack=True)
+        return self(x, keep)
 
     def _proved(self, x: Tensor, values: list[Tensor | None], script: _Script) -> bool:
         """Whether the script gives the very numbers that were followed, held and copied in time."""
@@ -186,14 +198,20 @@ def _learn(
 
 
 def _again(
-    module: nn.Module, x: Tensor, script: _Script, nodes: int, keep: Keep | None = None
+    module: nn.Module,
+    x: Tensor,
+    script: _Script,
+    nodes: int,
+    keep: Keep | None = None,
+    *,
+    pack: bool = False,
 ) -> list[Tensor | None]:
-    """The outputs for a sample whose run keeps to the script.
+    """The outputs for a sample whose run keeps to the script; `pack` packs its kernels on the way.
 
     Raises:
         _Astray: it does not.
     """
-    counter = _Counter(script.steps, nodes, keep)
+    counter = _Counter(script.steps, nodes, keep, pack=pack)
     counter.values[0] = given = x.clone()
     with torch.no_grad(), counter:
         module(given)
@@ -244,9 +262,11 @@ class _Recorder(DispatchMode):  # type: ignore[no-untyped-call]
 class _Counter(DispatchMode):  # type: ignore[no-untyped-call]
     """Keeps to a script."""
 
-    def __init__(self, script: list[_Step], nodes: int, keep: Keep | None) -> None:
+    def __init__(
+        self, script: list[_Step], nodes: int, keep: Keep | None, *, pack: bool = False
+    ) -> None:
         super().__init__()
-        self.script, self.keep = script, keep
+        self.script, self.keep, self.pack = script, keep, pack
         self.values: list[Tensor | None] = [None] * nodes
         self.at = 0
         self._apart: set[int] = set()
@@ -279,7 +299,9 @@ class _Counter(DispatchMode):  # type: ignore[no-untyped-call]
             value = self.values[node]
             if value is not None and node not in self._apart:
                 self.values[node] = value.clone()
-        out = func(*args, **(kwargs or {}))
+        out = step(args, kwargs or {})
+        if self.pack:
+            step.packed = PackedConvolution.of(func, args, out)
         if step.gives:
             given = list(tensors_in(out))
             for node, k in step.gives:

@@ -142,14 +142,22 @@ class Network:
 
     def blank(self) -> Tensor:
         """A sample of zeros."""
-        return torch.zeros((1, self.channels, *self.size), device=self.device, dtype=self.dtype)
+        blank = torch.zeros((1, self.channels, *self.size), device=self.device, dtype=self.dtype)
+        return blank.to(memory_format=self._layout)
 
     def ready(self, x: Tensor) -> Tensor:
         """Samples where the model is, in its type, and in memory as `blank` lies there.
 
         Which operations run, a view or a copy, depends on the layout.
         """
-        return torch.empty(x.shape, device=self.device, dtype=self.dtype).copy_(x)
+        empty = torch.empty(x.shape, device=self.device, dtype=self.dtype)
+        return empty.to(memory_format=self._layout).copy_(x)
+
+    @property
+    def _layout(self) -> torch.memory_format:
+        """Of samples: images on a processor lie with their channels side by side."""
+        beside = len(self.size) == 2 and self.device.type == "cpu"
+        return torch.channels_last if beside else torch.contiguous_format
 
     # ---- the graph
 
