@@ -3,7 +3,7 @@
 Each round measures the consistency of the same network on the same images once a way of shifting,
 and beside each sends as many batches of the same size, made ready before, straight through the
 network; the order turns from round to round. An audit shows each image unmoved and at two
-positions, so it needs three forward passes an image; its rate is images × passes a second, and
+positions, so it needs three forward passes per image; its rate is images × passes per second, and
 the bare rate that of the batches. The ratio is that of neighbors; its median is reported.
 """
 
@@ -101,7 +101,7 @@ def main() -> None:
                 "second over bare forward passes",
                 reach=f"≥ {GOAL}",
                 measured=", ".join(f"{mode} {value:.2f}" for mode, value in ratio.items())
-                + f" (bare: {found['forward_passes_per_second']['bare']:,} a second)",
+                + f" (bare: {found['forward_passes_per_second']['bare']:,} per second)",
                 met=min(ratio.values()) >= GOAL,
             )
         )

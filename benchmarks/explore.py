@@ -1,4 +1,4 @@
-"""How many steps a second does the explorer answer while an image is dragged?
+"""How many steps per second does the explorer answer while an image is dragged?
 
 A step is what the page asks for while it is dragged: the moved image, the prediction, 16 maps,
 Grad-CAM, and the equivariance error of every node, as the bytes that are sent. No browser and no
@@ -77,7 +77,7 @@ def main() -> None:
     keep_freed_memory()  # as the command does
     kept = Results(
         "explore",
-        "How many steps a second does the explorer answer while an image is dragged?",
+        "How many steps per second does the explorer answer while an image is dragged?",
         {"cases": CASES, "maps": 16, "cam": "grad_cam", "errors": True},
         fresh=given.fresh,
     )
@@ -90,9 +90,9 @@ def main() -> None:
             Row(
                 what=f"a step of the explorer, {part}, {'×'.join(map(str, size))}: prediction, "
                 "16 maps, Grad-CAM, errors of all nodes",
-                reach=f"≤ {LIMIT_MS:.0f} ms, ≥ 20 a second" if small else "",
+                reach=f"≤ {LIMIT_MS:.0f} ms, ≥ 20 per second" if small else "",
                 measured=", ".join(
-                    f"{m} {v:.0f} ms ({1000 / v:.0f} a second)" for m, v in ms.items()
+                    f"{m} {v:.0f} ms ({1000 / v:.0f} per second)" for m, v in ms.items()
                 )
                 + f"; ready {found['start_seconds']:.1f} s after the model",
                 met=max(ms.values()) <= LIMIT_MS if small else None,

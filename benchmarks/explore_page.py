@@ -50,7 +50,7 @@ FOLLOW = """async (seconds) => {
 
 
 def measure(words: list[str], loads: int, cam: bool) -> dict[str, Any]:
-    """Milliseconds to the first image and the first maps; updates a second."""
+    """Milliseconds to the first image and the first maps; updates per second."""
     from playwright.sync_api import sync_playwright
 
     browser_file = next(p for n in ("chromium", "chromium-browser") if (p := shutil.which(n)))
@@ -157,9 +157,9 @@ def rows(name: str, part: dict[str, Any]) -> list[Row]:
             met=first <= 1500,
         ),
         Row(
-            what=f"explorer, {name}, 32 px: updates a second while the image is moved",
+            what=f"explorer, {name}, 32 px: updates per second while the image is moved",
             reach="≥ 20",
-            measured=f"{rate:.0f}; {server:.0f} ms a step in the program",
+            measured=f"{rate:.0f}; {server:.0f} ms per step in the program",
             met=rate >= 20,
         ),
     ]

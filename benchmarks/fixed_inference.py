@@ -74,7 +74,7 @@ def rows(parts: dict[str, Any]) -> list[Row]:
                     what=f"inference after a fix ({key}), {name}, against the network as it was",
                     reach="≤ 1.3×" if key.startswith("polyphase") else "",
                     measured=f"{ratio:.2f}× the time ({statistics.median(was):.3f} → "
-                    f"{statistics.median(now):.3f} ms a sample), {macs:.2f}× the MACs",
+                    f"{statistics.median(now):.3f} ms per sample), {macs:.2f}× the MACs",
                     met=ratio <= 1.3 if key.startswith("polyphase") else None,
                 )
             )

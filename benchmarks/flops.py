@@ -60,7 +60,7 @@ def step_flops(spent: Cost) -> int:
 
 
 def peak(dtype: torch.dtype, *, tries: int = 3) -> dict[str, float]:
-    """Best rate of a matrix product at each size, in 10⁹ a second."""
+    """Best rate of a matrix product at each size, in 10⁹ per second."""
     rates = {}
     for n in SIZES:
         generator = torch.Generator().manual_seed(0)

@@ -5,7 +5,7 @@ Three sets, each split once into train and test folders that both sides are give
 - flowers5, all images, the split of the other benchmarks of flowers5;
 - cells: crops of white cells and platelets of bccd at their native sizes, cut here by the boxes of
   the data set, 125 of each to train on, the others to test;
-- flowers5 with 20 images a class, five draws, tested on the same images as above.
+- flowers5 with 20 images per class, five draws, tested on the same images as above.
 
 The peer (`peers/linear_probe.py`, scikit-learn in an environment of its own: `--peer PYTHON`) gets
 the same backbone and the same size of images; both are timed as whole processes. Defaults of ours
@@ -30,7 +30,7 @@ BACKBONE, SEED = "efficientnet_lite1", 0
 DRAWS, A_CLASS = 5, 20
 TRAINED = 125
 SCRATCH = 76.0
-"""Accuracy of the recipe for flowers5 from random weights (`flowers.py`), per cent."""
+"""Accuracy of the recipe for flowers5 from random weights (`flowers.py`), percent."""
 
 
 def main() -> None:
@@ -130,7 +130,7 @@ def _on_draws(kept: Results, root: Path, flowers: Path, given: Any) -> list[Row]
     each = ", ".join(f"{a:.1f}/{b:.1f}" for a, b in zip(ours, theirs, strict=True))
     return [
         Row(
-            what=f"flowers5, {A_CLASS} images a class, {DRAWS} draws, against the same probe",
+            what=f"flowers5, {A_CLASS} images per class, {DRAWS} draws, against the same probe",
             reach="within 2 points in the mean",
             measured=f"{mean(ours):.1f} %, the probe {mean(theirs):.1f} % ({each})",
             met=mean(ours) >= mean(theirs) - 2,
@@ -195,7 +195,7 @@ def _flowers(to: Path) -> None:
 
 
 def _draw(flowers: Path, to: Path, seed: int) -> None:
-    """Some images a class to train on, and the same test images."""
+    """Some images per class to train on, and the same test images."""
     rng = np.random.default_rng([seed, 0xD4A])
     for folder in sorted((flowers / "train").iterdir()):
         (to / "train" / folder.name).mkdir(parents=True)

@@ -47,7 +47,7 @@ class FeatureMaps(Jsonable):
     def images(self, most: int = 64) -> list[np.ndarray]:
         """An image for each channel, scaled by its own maximum magnitude.
 
-        Maps without negative values run from dark to bright, others from blue over white to brown,
+        Maps without negative values run from dark to bright, others from blue over white to orange,
         so that the center of the scale is zero.
 
         Args:
@@ -82,7 +82,7 @@ class FeatureMaps(Jsonable):
                 captions=[f"{i}: {t:.2g}" for i, t in enumerate(top[:most].tolist())],
                 note="The caption is the channel and its max |value|, by which it is scaled. "
                 + (
-                    "Blue is negative, brown is positive."
+                    "Blue is negative, orange is positive."
                     if (self.maps < 0).any()
                     else "Dark is zero, bright is the maximum."
                 ),

@@ -127,12 +127,12 @@ class Filters(Jsonable):
         note = "Mid-gray is zero; each filter is scaled by its largest |weight|."
         if self.axes == 1:
             note = (
-                "A row an input channel; blue is negative, brown is positive; each filter has its "
+                "One row per input channel; blue is negative, orange is positive; each filter has its "
                 "own scale."
             )
         elif images and self.weights.shape[1] not in (1, 3):
             note = (
-                "A square an input channel; blue is negative, brown is positive; each filter has "
+                "One square per input channel; blue is negative, orange is positive; each filter has "
                 "its own scale."
             )
         more = len(self.weights) - len(images)

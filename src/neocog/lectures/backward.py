@@ -155,7 +155,7 @@ class Backward(Jsonable):
             (
                 "Gradient from above, a map a filter",
                 maps(self.upstream),
-                "Of the first sample; blue is below zero, brown above.",
+                "Of the first sample; blue is below zero, orange above.",
             ),
             (
                 "Kernel gradients by correlation",

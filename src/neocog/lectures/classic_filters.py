@@ -152,7 +152,7 @@ def sections(results: Sequence[Classic], *, names: Sequence[str] = ()) -> list[S
     exhibits = [f._drawn(title) for f, title in zip(results, titles, strict=True)]
     text = (
         "Each filter slides over the image; beyond the border lies the mirrored image. "
-        "Blue is negative, brown is positive."
+        "Blue is negative, orange is positive."
     )
     return [
         Section(title="Classic filters", exhibits=[*exhibits, *results[0]._kernels()], text=text)

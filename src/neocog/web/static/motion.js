@@ -85,7 +85,7 @@ function fit() {
 function tell() {
   const { rate, ms } = pace();
   const errors = atRest() ? "" : reasonOf() || interpolated();
-  const speed = state.about?.saved ? "" : `${Math.round(ms)} ms a step${rate > 4 ? `, ${rate} a second` : ""}`;
+  const speed = state.about?.saved ? "" : `${Math.round(ms)} ms per step${rate > 4 ? `, ${rate} per second` : ""}`;
   write(byId("pace"), [errors, speed].filter(Boolean).join(" · "));
 }
 
