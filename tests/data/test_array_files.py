@@ -86,6 +86,51 @@ def test_npy_files_beside_each_other_are_one_set(tmp_path):
         open_data(tmp_path / "alone.npy")
 
 
+def _h5(path, **arrays):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "w") as file:
+        for name, array in arrays.items():
+            file.create_dataset(name.replace("__", "/"), data=array)
+
+
+@pytest.mark.parametrize("start", ["", "scans_level_2_split_", "2024."])
+def test_images_and_labels_in_files_of_their_own_are_one_set(start, tmp_path):
+    x, y = raw_set()
+    for role, rows in (("train", slice(30)), ("valid", slice(30, 35)), ("test", slice(35, 40))):
+        _h5(tmp_path / f"{start}{role}_x.h5", x=x[rows])
+        _h5(tmp_path / f"{start}{role}_y.h5", y=y[rows, None, None, None])
+    source = open_data(tmp_path)
+    assert (source.kind, source.classes) == ("hdf5", ("0", "1"))
+    assert [len(source.splits[s]) for s in ("train", "val", "test")] == [30, 5, 5]
+    np.testing.assert_array_equal(source.splits["test"].x, x[35:])
+    one = open_data(tmp_path / f"{start}test_x.h5")  # with the labels beside it
+    assert (one.classes, len(one.whole)) == (("0", "1"), 5)
+
+
+@pytest.mark.parametrize("ending", ["h5", "npz"])
+def test_a_file_for_each_split_is_one_set(ending, tmp_path):
+    x, y = raw_set()
+    for role, rows in (("train", slice(30)), ("test", slice(30, 40))):
+        arrays = {"images": x[rows], "labels": y[rows]}
+        if ending == "npz":
+            np.savez(tmp_path / f"{role}.npz", **arrays)
+        else:
+            _h5(tmp_path / f"{role}.h5", **arrays)
+    source = open_data(tmp_path)
+    assert len(source.splits["test"]) == 10
+    np.testing.assert_array_equal(source.splits["test"].y, y[30:])
+    assert len(open_data(tmp_path / f"test.{ending}").whole) == 10
+
+
+def test_a_damaged_file_of_a_set_is_named(tmp_path):
+    x, y = raw_set()
+    _h5(tmp_path / "train_x.h5", x=x)
+    _h5(tmp_path / "train_y.h5", y=y)
+    (tmp_path / "train_y.h5").write_bytes((tmp_path / "train_y.h5").read_bytes()[:-64])
+    with pytest.raises(DataError, match=r"train_y\.h5 cannot be read as HDF5"):
+        open_data(tmp_path)
+
+
 @pytest.mark.parametrize("beside", ["features.npy", "features.h5"])
 def test_arrays_beside_images_are_not_the_data(beside, tmp_path):
     from PIL import Image

@@ -4,6 +4,9 @@
     .npy          one array; the other arrays of a set lie beside it: x_train.npy, y_train.npy
     .h5, .hdf5    arrays by name, in groups or not: train/images
 
+Several files of one folder are one set: train.h5 and test.h5, or train_x.h5 and train_y.h5. An
+array is then called by its file, train/images, or by the file alone, if that holds nothing else.
+
 Names are those of published sets: x and y, images and labels, data and target, alone or with a
 split: x_train, train_x, train_images, train/images, train_set_x. `FILE:NAME` names the images, and
 `FILE:NAME,LABELS` the labels too.
@@ -77,6 +80,54 @@ class _Npy:
         return read_npy(self._files[name])
 
 
+class _Several:
+    """Open files of one folder, as one: each array with the name of its file before its own.
+
+    What the names of all files begin with says nothing of the arrays: it is left out, unless the
+    arrays are found with it.
+    """
+
+    def __init__(self, files: dict[str, ArrayFile]) -> None:
+        start = _common(list(files))
+        for cut in (0, len(start)):
+            self._held = {
+                name: (file, inner)
+                for stem, file in files.items()
+                for name, inner in _called(stem[cut:], file.names)
+            }
+            with contextlib.suppress(DataError):
+                named_arrays(self.names, "", "")
+                return
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._held)
+
+    def read(self, name: str) -> np.ndarray:
+        file, inner = self._held[name]
+        return file.read(inner)
+
+
+def _common(stems: Sequence[str]) -> str:
+    """What all names begin with, up to the last separator.
+
+    Example:
+        >>> _common(["scans_split_train_x", "scans_split_test_x"])
+        'scans_split_'
+    """
+    least, most = min(stems), max(stems)
+    same = next((i for i, (a, b) in enumerate(zip(least, most, strict=False)) if a != b), 0)
+    return least[: max(least[:same].rfind(c) for c in "_-. ") + 1]
+
+
+def _called(stem: str, names: Sequence[str]) -> list[tuple[str, str]]:
+    """Each array of a file as it is called in its folder, and in the file."""
+    words = set(_key(stem).split("_"))
+    if len(names) == 1 and words & {*_IMAGES, *_LABELS}:
+        return [(stem, names[0])]
+    return [(f"{stem}/{name}" if stem else name, name) for name in names]
+
+
 def array_file(text: str) -> tuple[Path, str] | None:
     """A file of arrays and what is named in it; None where the text is no such file.
 
@@ -103,11 +154,12 @@ def _is_file(text: str) -> bool:
 
 
 def beside(path: Path) -> list[Path]:
-    """The .npy files that belong to one: of the same set, in its folder; the named one first.
+    """The files of single arrays that belong to one: of the same set and folder, that one first.
 
     `x_train.npy` has labels in `y_train.npy`; a name that says nothing stands alone.
     """
-    files = [f for f in sorted(path.parent.iterdir()) if f.suffix.lower() == ".npy"]
+    ending = path.suffix.lower()
+    files = [f for f in sorted(path.parent.iterdir()) if f.suffix.lower() == ending]
     stems = {_key(f.stem): f for f in files}
     wanted = [f for k in (*_label_keys(_key(path.stem)), *_CLASSES) if (f := stems.get(k))]
     return [path, *(f for f in wanted if f != path)]
@@ -115,16 +167,20 @@ def beside(path: Path) -> list[Path]:
 
 @contextlib.contextmanager
 def open_array_file(files: Sequence[str | os.PathLike[str]]) -> Iterator[ArrayFile]:
-    """The arrays of a file, or of several .npy files of one set.
+    """The arrays of a file, or of several files of one set.
 
     Raises:
         DataError: it cannot be read.
         UsageError: an HDF5 file without h5py.
     """
     paths = [Path(f) for f in files]
-    kind = KINDS.get(paths[0].suffix.lower(), "npz")
-    if kind == "npy":
+    kinds = {KINDS.get(p.suffix.lower(), "npz") for p in paths}
+    kind = kinds.pop()
+    if kind == "npy" and not kinds:
         yield _Npy(paths)
+    elif len(paths) > 1:
+        with contextlib.ExitStack() as stack:
+            yield _Several({p.stem: stack.enter_context(open_array_file([p])) for p in paths})
     elif kind == "hdf5":
         with open_hdf5(paths[0]) as hdf5:
             yield hdf5

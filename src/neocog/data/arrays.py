@@ -5,7 +5,7 @@
     npz    x_train, y_train, x_test, y_test (also x_val, y_val); or images and labels; or x and y;
            names of the classes in `classes`, where there are any; images alone are unlabeled
     npy    the same, each array a file
-    hdf5   the same, in groups or not: train/images and train/labels
+    hdf5   the same, in groups or not: train/images and train/labels; in one file or several
     cifar  data_batch_1.bin … and test_batch.bin, or train.bin and test.bin (CIFAR-100)
 
 Nothing here unpickles.
@@ -13,6 +13,7 @@ Nothing here unpickles.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import re
@@ -111,7 +112,7 @@ def files_of(path: Path) -> tuple[str, list[Path]] | None:
     if (named := array_file(os.fspath(path))) is not None:
         file, pick = named
         kind = KINDS[file.suffix.lower()]
-        return kind, [file] if kind != "npy" or pick else beside(file)
+        return kind, _with_labels(file, kind) if not pick else [file]
     if path.is_file():
         if match := _IDX.match(path.name):
             return "idx", _pair(path, match)
@@ -133,32 +134,59 @@ def files_of(path: Path) -> tuple[str, list[Path]] | None:
     return _of_folder(path, names)
 
 
+def _with_labels(file: Path, kind: str) -> list[Path]:
+    """A file of arrays, and where it holds images alone the file of their labels beside it."""
+    if kind == "npz":
+        return [file]
+    files = beside(file)
+    if kind == "hdf5" and len(files) > 1:
+        with open_array_file(files[:1]) as held:
+            if len(held.names) > 1:
+                return [file]
+    return files
+
+
 def picked_of(path: Path) -> str:
     """What a path says of the names in its file: IMAGES or IMAGES,LABELS; "" for nothing."""
     named = array_file(os.fspath(path))
     if named is None:
         return ""
     file, pick = named
-    return pick or (file.stem if KINDS[file.suffix.lower()] == "npy" else "")
+    kind = KINDS[file.suffix.lower()]
+    if pick or kind == "npy":
+        return pick or file.stem
+    files = _with_labels(file, kind)
+    if len(files) == 1:
+        return ""
+    with open_array_file(files) as held:
+        return held.names[0]
 
 
 def _of_folder(path: Path, names: list[str]) -> tuple[str, list[Path]] | None:
-    """The one file of arrays in a folder, or the .npy files of one set."""
+    """The one file of arrays in a folder, or the files of one set."""
     packed = [n for n in names if KINDS.get(Path(n).suffix.lower()) in ("npz", "hdf5")]
     single = [n for n in names if n.lower().endswith(".npy")]
     if (not packed and not single) or any((path / n).is_dir() for n in names):
         return None
     npz = [n for n in packed if n.lower().endswith(".npz")]
-    if not npz and any(Path(n).suffix.lower() in ENDINGS for n in names):
+    images = any(Path(n).suffix.lower() in ENDINGS for n in names)
+    if images and not npz:
         return None  # arrays beside images are something else
     if len(packed) == 1 and not single:
         return KINDS[Path(packed[0]).suffix.lower()], [path / packed[0]]
-    if not packed and len(single) <= _BESIDE:
-        try:
-            named_arrays([Path(n).stem for n in single], "", printable(path))
-        except DataError:  # arrays of something else
+    files = [path / n for n in (*packed, *single)]
+    if len(files) > _BESIDE:
+        return None
+    try:
+        with open_array_file(files) as held:
+            arrays = held.names
+    except DataError:
+        if images:
             return None
-        return "npy", [path / n for n in single]
+        raise
+    with contextlib.suppress(DataError):  # arrays of something else
+        named_arrays(arrays, "", printable(path))
+        return KINDS[files[0].suffix.lower()], files
     return None
 
 

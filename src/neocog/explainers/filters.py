@@ -127,13 +127,13 @@ class Filters(Jsonable):
         note = "Mid-gray is zero; each filter is scaled by its largest |weight|."
         if self.axes == 1:
             note = (
-                "One row per input channel; blue is negative, orange is positive; each filter has its "
-                "own scale."
+                "One row per input channel; blue is negative, orange is positive; each filter has "
+                "its own scale."
             )
         elif images and self.weights.shape[1] not in (1, 3):
             note = (
-                "One square per input channel; blue is negative, orange is positive; each filter has "
-                "its own scale."
+                "One square per input channel; blue is negative, orange is positive; each filter "
+                "has its own scale."
             )
         more = len(self.weights) - len(images)
         note += f" {more} more are not shown." if more else ""
