@@ -34,7 +34,7 @@ MOTIONS: dict[str, Any] = {
     "shift": lambda k: {"padding": "circular", "dx": k % 11 - 5, "dy": k % 7 - 3},
     "turn": lambda k: {"padding": "zeros", "angle": 3.0 * (k % 60), "scale": 1 + 0.01 * (k % 9)},
 }
-LIMIT_MS = 50.0
+LIMIT_MS, LARGE_MS = 50.0, 80.0
 
 
 def measure(name: str, size: tuple[int, int, int], steps: int) -> dict[str, Any]:
@@ -90,12 +90,14 @@ def main() -> None:
             Row(
                 what=f"a step of the explorer, {part}, {'×'.join(map(str, size))}: prediction, "
                 "16 maps, Grad-CAM, errors of all nodes",
-                reach=f"≤ {LIMIT_MS:.0f} ms, ≥ 20 per second" if small else "",
+                reach=f"≤ {LIMIT_MS:.0f} ms, ≥ 20 per second"
+                if small
+                else f"≤ {LARGE_MS:.0f} ms per shift",
                 measured=", ".join(
                     f"{m} {v:.0f} ms ({1000 / v:.0f} per second)" for m, v in ms.items()
                 )
                 + f"; ready {found['start_seconds']:.1f} s after the model",
-                met=max(ms.values()) <= LIMIT_MS if small else None,
+                met=max(ms.values()) <= LIMIT_MS if small else ms["shift"] <= LARGE_MS,
             )
         )
     kept.write(rows)

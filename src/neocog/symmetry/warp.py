@@ -340,7 +340,10 @@ def warp(
     scaled = matrix * (unit[:, None] / unit[None, :])
     origin = -(matrix @ offset.flip(1)[:, :, None])[:, :, 0] * unit
     theta = torch.cat([scaled, origin[:, :, None]], dim=2)
-    grid = F.affine_grid(theta, [b, 1, h, w], align_corners=False)
+    alike = b > 1 and not any(t.stride(0) for t in (matrix, offset))  # expanded: one grid will do
+    n = 1 if alike else b
+    grid = F.affine_grid(theta[:n], [n, 1, h, w], align_corners=False)
+    grid = grid.expand(b, -1, -1, -1)
     if field is not None:
         grid = grid + field * unit
     return F.grid_sample(
