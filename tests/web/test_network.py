@@ -4,6 +4,9 @@ from torch import Tensor, nn
 
 from neocog.graph.outputs import outputs
 from neocog.models.external import as_it_is
+from neocog.networks.model import SpecifiedNetwork
+from neocog.types import InputSpec, ModelSpec
+from neocog.web.motions import Motion
 from neocog.web.network import Network
 from neocog.web.refused import Missing
 
@@ -129,6 +132,33 @@ def test_a_pool_with_an_exponent_a_channel_does_not_stop_the_explorer() -> None:
     x = torch.rand(1, 1, 8, 8)
     (found,) = shown.units(x, {pool.id: [(1, 0, 0)]})[pool.id]
     assert found.computed == pytest.approx(found.value, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("values", "mean", "std", "comes_in"),
+    [
+        ("raw", (-300.0, 40.0), (50.0, 8.0), (-300.0, 40.0)),
+        ("pixels", (0.5, 0.5), (0.2, 0.2), (0, 0)),
+    ],
+)
+def test_what_comes_in_is_black_or_the_mean_of_raw_values(
+    values: str, mean: tuple[float, float], std: tuple[float, float], comes_in: tuple[float, float]
+) -> None:
+    signal = InputSpec(channels=2, size=(6, 6), mean=mean, std=std, values=values)
+    net = nn.Sequential(nn.Conv2d(2, 1, 3), nn.Flatten())
+    spec = ModelSpec(task="classify", input=signal, classes=tuple(map(str, range(16))))
+    shown = Network(as_it_is(SpecifiedNetwork(net, spec).eval(), None))
+    x = torch.rand(1, 2, 6, 6) + 7
+    moved = shown.moved(x, Motion.of({"padding": "zeros", "dx": 2}))
+    assert moved[0, :, 0, 0].tolist() == moved[0, :, 5, 1].tolist() == list(comes_in)
+    torch.testing.assert_close(moved[..., 2:], x[..., :-2], atol=1e-4, rtol=0)  # 7 − (−300)
+    # Turned by 45 degrees, the corners lie beyond the frame.
+    corner = shown.moved(x, Motion.of({"padding": "zeros", "angle": 45}))[0, :, 0, 0]
+    torch.testing.assert_close(corner, torch.tensor(comes_in).float(), atol=1e-4, rtol=0)
+    # A circular shift brings nothing in and changes no bit.
+    wrapped = shown.moved(x, Motion.of({"padding": "circular", "dx": 2}))
+    assert torch.equal(wrapped, x.roll(2, 3))
+    assert shown.moved(x, Motion.of({"padding": "zeros"})) is x
 
 
 NETS = {

@@ -83,7 +83,7 @@ class _Npy:
 class _Several:
     """Open files of one folder, as one: each array with the name of its file before its own.
 
-    What the names of all files begin with says nothing of the arrays: it is left out, unless the
+    What the names of all files begin with does not tell arrays apart: it is left out, unless the
     arrays are found with it.
     """
 

@@ -134,10 +134,12 @@ def _explained(e: Exception, path: Path) -> ModelError:
     elif _is_pickle(path) and ("nsupported oper" in details or "persistent id" in details):
         what = "holds more than tensors"
     else:
-        first = details.strip().splitlines()[0][:160] if details.strip() else type(e).__name__
+        # The lookups of a reader that lost its way say nothing to who has the file.
+        said = "" if isinstance(e, LookupError) else details.strip()
+        why = f" ({printable(said.splitlines()[0][:160])})" if said else ""
         return ModelError(
             f"Weights are a safetensors file or a state dict saved by torch.save; "
-            f"`{printable(path)}` is neither, or is damaged ({printable(first)}). "
+            f"`{printable(path)}` is neither, or is damaged{why}. "
             "Copy it again, or save it again with torch.save(model.state_dict(), FILE)."
         )
     return UnsafeWeights(

@@ -30,6 +30,7 @@ from neocog.layers.windows import TakeWindows
 from neocog.models.model import Model
 from neocog.networks.model import SpecifiedNetwork
 from neocog.runs.saved_audit import fingerprint
+from neocog.web.motions import Motion
 from neocog.web.refused import Missing
 
 __all__ = ["Network", "Seen"]
@@ -158,6 +159,20 @@ class Network:
         """Of samples: images on a processor lie with their channels side by side."""
         beside = len(self.size) == 2 and self.device.type == "cpu"
         return torch.channels_last if beside else torch.contiguous_format
+
+    def moved(self, x: Tensor, motion: Motion) -> Tensor:
+        """A sample of this model, moved; what comes in is black, or the mean of raw values.
+
+        Args:
+            x: (1, C, *space).
+            motion: that it is moved by.
+        """
+        spec = self.model.spec.input
+        wraps = motion.padding == "circular" and motion.shifts  # nothing comes in from outside
+        if motion.identity or wraps or spec.values != "raw":
+            return x if motion.identity else motion.move(x)
+        mean = x.new_tensor(spec.mean).view(-1, *(1,) * (x.dim() - 2))
+        return motion.move(x - mean) + mean
 
     # ---- the graph
 

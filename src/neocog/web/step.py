@@ -123,7 +123,7 @@ def pass_of(
     )
     if motion.identity:
         return plain if wanted is None else _with_cam(session.cams[model], plain, wanted)
-    x = motion.move(reference.x)
+    x = network.moved(reference.x, motion)
     if wanted is None or network.opaque:
         moved = replace(plain, x=x, values=network.run(x, keep))
         return moved if wanted is None else _with_cam(session.cams[model], moved, wanted)

@@ -33,7 +33,7 @@ def unit(session: Session, query: Mapping[str, Any]) -> dict[str, Any]:
     node = network.node(whole(query, "node", None, low=0, high=10**6))
     motion = Motion.of(query.get("motion"))
     reference = session.reference(session.networks.index(network), words(query, "image", None))
-    x = reference.x if motion.identity else motion.move(reference.x)
+    x = network.moved(reference.x, motion)
     shape = network.shape(node)
     channel = whole(query, "channel", 0, low=0, high=shape[0] - 1)
     position = _position(query, shape[1:])

@@ -186,4 +186,5 @@ def repeated(batches: Iterator[Batch], views: int) -> Iterator[Batch]:
         [0, 1, 0, 1, 0, 1]
     """
     for b in batches:
-        yield Batch(b.x.repeat(views, 1, 1, 1), b.y.repeat(views), b.index.repeat(views))
+        x = b.x.repeat(views, *(1,) * (b.x.dim() - 1))
+        yield Batch(x, b.y.repeat(views), b.index.repeat(views))

@@ -13,7 +13,7 @@ const SLIDERS = [
   { name: "scale", label: "scale", min: -1, max: 1, step: 0.02, read: (m) => Math.log2(m.scale), write: (v) => ({ scale: v === 0 ? 1 : 2 ** v }), show: (m) => `× ${fixed(m.scale, 2)}` },
   { name: "elastic", label: "elastic", min: 0, max: 1, step: 0.02, read: (m) => m.elastic.amount / reach(), write: (v) => ({ elastic: { ...state.motion.elastic, amount: v * reach() } }), show: (m) => `${fixed(m.elastic.amount, 1)} px` },
 ];
-const PADDINGS = [["circular", "circular", "What leaves on one side comes in on the other"], ["zeros", "zeros", "Zeros (black) come in"]];
+const PADDINGS = [["circular", "circular", "What leaves on one side comes in on the other"], ["zeros", "zeros", "Black comes in; of raw values, their mean"]];
 const controls = new Map();
 
 /** The sliders under the image. */
