@@ -110,7 +110,7 @@ def test_pictures_of_a_phone(call, phone: Path, tmp_path: Path) -> None:
     assert (plain["n"], plain["accuracy"]) == (21, None)
     assert 0 <= plain["shift"]["crop"]["consistency"] <= 1
     said = " ".join(plain["notes"])
-    assert "Measured on all 21 samples" in said
+    assert "Data: all 21 samples" in said
     assert "1 file cannot be used and was left out" in said
     assert "has no labels, so there is no accuracy" in said
     status, out, err = call("predict", NET, phone, *TOLD, "--json")

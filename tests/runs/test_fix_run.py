@@ -39,7 +39,7 @@ def test_data_in_the_current_folder_is_not_taken_for_what_was_trained_on(
                 Image.fromarray(image).save(tmp_path / kind / name / f"{i}.png")
     monkeypatch.chdir(tmp_path)
     notes = trained("stride").samples(".").notes
-    assert notes == ("Measured on the split test: 8 of 16 samples.",)
+    assert notes == ("Data: split test, 8 of 16 samples.",)
 
 
 def test_a_pretrained_network_without_a_run_is_built_again_too() -> None:

@@ -330,7 +330,7 @@ def test_evaluating_says_what_was_measured(images: Path, tmp_path: Path, quick: 
     shutil.copytree(images, own)
     model = train(own, settings=quick | {"data.val": False}, epochs=1, out=tmp_path / "run")
     n = len(open_data(own).splits["test"])
-    assert model.evaluate(own).notes == (f"Measured on the split test: {n} of 72 samples.",)
+    assert model.evaluate(own).notes == (f"Data: split test, {n} of 72 samples.",)
     assert "The model was trained on these samples." in model.evaluate(f"{own}:val").notes
     Image.fromarray(np.full((28, 28), 99, np.uint8)).save(own / "down" / "new.png")
     assert not any("trained on" in n for n in model.evaluate(own).notes)  # none was, by content

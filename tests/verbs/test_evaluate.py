@@ -79,7 +79,7 @@ def test_a_folder_of_others_is_measured_whole(run, tmp_path, capsys) -> None:
     model, _ = run
     other = made(tmp_path / "other", 25, seed=9)
     assert n_of(capsys, model, other)[0] == 50
-    assert "Measured on all 50 samples." in n_of(capsys, model, other)[1]
+    assert "Data: all 50 samples." in n_of(capsys, model, other)[1]
     found = json.loads(call(capsys, "audit", model, other, *NARROW)[1])
     assert (found["n"], found["accuracy"] is None) == (50, False)
     part, said = n_of(capsys, model, f"{other}:test")
@@ -91,7 +91,7 @@ def test_what_it_learned_from_is_measured_on_what_was_held_out(run, tmp_path, ca
     model, folder = run
     held, said = n_of(capsys, model, folder)
     assert 0 < held < 60
-    assert f"Measured on the split test: {held} of 120 samples." in said
+    assert f"Data: split test, {held} of 120 samples." in said
     assert "trained on" not in said
     away = tmp_path / "elsewhere"
     shutil.copytree(folder, away)

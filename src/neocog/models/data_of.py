@@ -182,8 +182,8 @@ def learned_from(trained: Model, source: Source) -> bool:
 def _notes(trained: Model, source: Source, name: str, n: int) -> tuple[str, ...]:
     """What was scored, and whether some of it may have been trained on."""
     total = len(source.whole)
-    every = f"Measured on all {n:,} samples."
-    notes = [every if name == ALL else f"Measured on the split {name}: {n:,} of {total:,} samples."]
+    every = f"Data: all {n:,} samples."
+    notes = [every if name == ALL else f"Data: split {name}, {n:,} of {total:,} samples."]
     notes += (*trained.card.get("notes", ()), *trained.doubts)
     notes += source.sheet.warnings
     if bad := sum(not f.is_folder for f in source.sheet.faults):
