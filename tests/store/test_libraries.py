@@ -123,6 +123,13 @@ def test_random_weights_are_asked_for_and_said(library: str) -> None:
                     model.card["notes"][0])  # fmt: skip
     few = opened(f"{library}:small", init="none", classes=4)
     assert len(few.spec.classes) == 4
+    # A command after the other measures one network, and the caller's generator is not touched.
+    torch.manual_seed(5)
+    again = opened(f"{library}:small", init="none").module.network[1].weight
+    assert torch.equal(again, model.module.network[1].weight)
+    drawn = torch.rand(3)
+    torch.manual_seed(5)
+    assert torch.equal(drawn, torch.rand(3))
 
 
 def test_weights_of_a_file_are_neither_random_nor_fetched(library: str, tmp_path: Path) -> None:

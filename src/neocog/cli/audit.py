@@ -22,7 +22,6 @@ from neocog.cli.options import (
 )
 from neocog.cli.series import series_option, sized
 from neocog.cli.terminal import lines, say
-from neocog.first_screen import option_words
 from neocog.verbs.progress import progress_line
 
 if TYPE_CHECKING:
@@ -162,7 +161,6 @@ def command(
             allow_random="allow_random" in opening,
             progress=on_progress,
             began=click.get_current_context().obj,
-            command=(model, data, *option_words(opening)),
         )
     plain = result.to_json()
     _keep(first, data, plain, result)

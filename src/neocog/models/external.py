@@ -92,6 +92,9 @@ def open_external(
         given: options of `neocog.load` that were given.
         allow_random: take a model whose predictions are not a function of the image alone.
 
+    What a name makes with random weights has the same ones each time, so that a command after the
+    other measures one model; the generators of the caller are left as they were.
+
     Raises:
         NeocogError: as for `neocog.load`.
     """
@@ -101,8 +104,10 @@ def open_external(
         )
         return replace(made, options=None)
     text = os.fspath(model)
-    opened = _find(text, Path(text).suffix.lower(), given)
-    made = _opened(text, opened, given, allow_random=allow_random)
+    with same_randomness_after():  # random weights are the same each time it is opened
+        torch.manual_seed(0)
+        opened = _find(text, Path(text).suffix.lower(), given)
+        made = _opened(text, opened, given, allow_random=allow_random)
     return replace(made, options=_words(given, allow_random))
 
 

@@ -82,7 +82,6 @@ def audit(
     allow_random: bool = False,
     progress: Progress = True,
     began: float | None = None,
-    command: Sequence[str] = (),
 ) -> AuditResult:
     """Whether a model's predictions flip when images move, and which layers are the cause.
 
@@ -127,8 +126,6 @@ def audit(
         progress: True for a line on standard error, False for none, or a function that is
             called with how far it has come.
         began: when the time began to run, by `time.monotonic`; now if left out.
-        command: model, data and options of the model as they are named on the command line, for
-            the commands that are recommended; made of `model` and `data` if left out.
 
     Returns:
         The result; the model is left as it was.
@@ -186,7 +183,7 @@ def audit(
         title=f"Audit: {first[0].title}{where}",
         ms=ms,
         fix_macs=_fix_macs(first[0], result),
-        named=_named_by(command) or _named(first[0], data),
+        named=_named(first[0], data),
     )
     if bounds:
         plain = done.to_json()
@@ -243,13 +240,6 @@ def _alike(config: AuditConfig, first: Audit, inside: bool) -> AuditConfig:
         maps=tuple(m for m in config.maps or () if m in first.shift),
         layers=bool(config.layers or (inside and config.layers is not False)),
     )
-
-
-def _named_by(command: Sequence[str]) -> Named | None:
-    """Model, data and options as the command line named them."""
-    if len(command) < 2:
-        return None
-    return Named(model=command[0], data=command[1], options=tuple(command[2:]))
 
 
 def _named(model: Model, data: Data) -> Named | None:
