@@ -72,6 +72,20 @@ def test_photographs_start_from_weights_that_suit_them(small: None, tmp_path: Pa
     assert "--init none" in said[0]
 
 
+def test_a_comparison_takes_no_more_of_a_budget_than_it_may(
+    small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = _folder(tmp_path)
+    recipe, said = chosen(wanted, seconds=0.0)
+    assert recipe.model.init == "imagenet"
+    assert said[0].endswith("The budget leaves no time to compare with pixels.")
+    # As many images as fit, by the speed of the first eight.
+    monkeypatch.setattr(choose, "LEAST", 8)
+    now = iter(np.arange(0.0, 100.0, 4.0))  # each look at the clock is 4 s later: 0.5 s per image
+    monkeypatch.setattr(choose.time, "perf_counter", lambda: next(now))
+    assert "on 10 training images" in chosen(wanted, seconds=5.1)[1][0]
+
+
 @pytest.mark.parametrize(
     ("kind", "why"),
     [({"side": 40}, "40 pixels per side"), ({"gray": True}, "the images are gray")],

@@ -25,7 +25,7 @@ class AuditConfig:
         map_max_shift: maximum shift of the maps; 0 for none.
         map_samples: samples that the maps are measured on.
         maps: kinds of shift that are mapped; an empty tuple for none.
-        every_shift: the map of circular shifts covers all possible shifts.
+        all_shifts: the map of circular shifts covers all possible shifts.
         rotation: rotations and mirror images.
         scale: changes of scale.
         elastic: elastic deformations.

@@ -16,7 +16,7 @@ __all__ = ["Link", "Moment", "Piece", "arguments", "writes_over"]
 class Link(NamedTuple):
     """An argument that depends on the input.
 
-    Args:
+    Attributes:
         path: its position or name, and its place where that is a list.
         piece: which operation of the same node made it; -1 for what comes from outside.
         node: which node it then comes from; -1 for what is made inside.

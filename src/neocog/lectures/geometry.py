@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,6 +14,7 @@ from neocog.layers.blocks import conv, output_hw, output_size, same_padding
 from neocog.layers.local import LocallyConnected2d
 from neocog.lectures.evidence import Comparison, Evidence, LectureClaim, numbers
 from neocog.lectures.material import Material
+from neocog.lectures.timing import fastest
 from neocog.signal.kernels import gabor, gaussian, laplace, product, sobel
 
 __all__ = ["CLAIMS"]
@@ -232,7 +230,8 @@ def factorised(material: Material) -> Evidence:
             Curve(title="time on the same maps", x=list(times),
                 lines={"K×K": [t[0] for t in times.values()],
                        "1×K then K×1": [t[1] for t in times.values()]},
-                x_label="kernel size K", y_label="ms", note="One channel; the fastest of five."),
+                x_label="kernel size K", y_label="ms",
+                note="One channel; processor time on one thread, the fastest of five."),
             Map(title="Gabor 45°", values=kernels["Gabor 45°, 9×9"].numpy(), diverging=True),
         ],
     )  # fmt: skip
@@ -316,22 +315,6 @@ def _separable_times(material: Material) -> dict[int, tuple[float, float]]:
 
         out[k] = (fastest(whole), fastest(parts))
     return out
-
-
-def fastest(call: Callable[[], object], repeats: int = 5) -> float:
-    """Milliseconds of the fastest of some calls, after one that is not counted.
-
-    Args:
-        call: what is timed.
-        repeats: calls.
-    """
-    call()
-    best = float("inf")
-    for _ in range(repeats):
-        began = time.perf_counter()
-        call()
-        best = min(best, time.perf_counter() - began)
-    return 1e3 * best
 
 
 CLAIMS = (

@@ -8,6 +8,8 @@ training with options of the network or the loss starts from random weights, and
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -21,7 +23,7 @@ from neocog.data.split import Split
 from neocog.errors import NeocogError
 from neocog.networks.model import SpecifiedNetwork
 from neocog.networks.pretrained import Pretrained, installed, load_pretrained
-from neocog.runs.features import backbone_of, kept_features
+from neocog.runs.features import Backbone, backbone_of, features_of, kept_features
 from neocog.runs.initial import BACKBONE, IMAGENET
 from neocog.runs.labels import few_labels
 from neocog.runs.native import Shapes, backbone_size, shapes_of
@@ -43,6 +45,9 @@ COLOR = 2.0 / 255
 SAMPLE, A_CLASS, MOST = 160, 4, 600
 """Training images that are looked at: so many, more where there are many classes, at most."""
 
+FEW, LEAST = 8, 24
+"""Images by which the speed is told; images below which nothing is compared."""
+
 THUMB = 16
 """Pixels per side that a classifier on pixels is given."""
 
@@ -50,24 +55,27 @@ Progress = Callable[[int, int], None] | None
 
 
 def chosen(
-    recipe: Recipe, *, strict: bool = False, progress: Progress = None
+    recipe: Recipe, *, seconds: float = math.inf, strict: bool = False, progress: Progress = None
 ) -> tuple[Recipe, tuple[str, ...]]:
     """A recipe that says what its weights start from, and a sentence on why.
 
     Args:
         recipe: one whose `model.init` is not `AUTO` stays as it is.
+        seconds: for the comparison, where a budget says so; with fewer images on a slow machine.
         strict: stop at the first image that cannot be used.
         progress: called with (images done, images in all) while they are decoded.
     """
     if recipe.model.init != AUTO:
         return recipe, ()
-    started, why = _chosen(recipe, strict=strict, progress=progress)
+    started, why = _chosen(recipe, seconds=seconds, strict=strict, progress=progress)
     if started.model.init or recipe.transfer is None:
         return started, why
     return replace(started, transfer=None), (*why, _NO_TRANSFER)
 
 
-def _chosen(recipe: Recipe, *, strict: bool, progress: Progress) -> tuple[Recipe, tuple[str, ...]]:
+def _chosen(
+    recipe: Recipe, *, seconds: float, strict: bool, progress: Progress
+) -> tuple[Recipe, tuple[str, ...]]:
     random = replace(recipe, model=replace(recipe.model, init=""))
     try:
         shapes = shapes_of(recipe.data.path)
@@ -98,7 +106,7 @@ def _chosen(recipe: Recipe, *, strict: bool, progress: Progress) -> tuple[Recipe
         source = few_labels(source, recipe.labels, seed=recipe.train.seed).source
     if not source.classes or len(np.unique(source.splits["train"].y)) < 2:
         return started, ()  # said where the recipe is prepared
-    return _compared(random, started, source, known)
+    return _compared(random, started, source, known, seconds)
 
 
 _NOT_INSTALLED = (
@@ -165,12 +173,13 @@ def _opened(recipe: Recipe, size: tuple[int, int], *, strict: bool, progress: Pr
 
 
 def _compared(
-    random: Recipe, started: Recipe, source: Source, known: Pretrained
+    random: Recipe, started: Recipe, source: Source, known: Pretrained, seconds: float
 ) -> tuple[Recipe, tuple[str, ...]]:
     """The recipe whose start is better on a few training images."""
     train, classes = source.splits["train"], len(source.classes)
     n = min(len(train), max(SAMPLE, min(MOST, A_CLASS * classes)))
-    rows = np.sort(order(len(train), seed=0, epoch=0)[:n])
+    drawn = order(len(train), seed=0, epoch=0)
+    rows = np.sort(drawn[:n])
     y = train.y[rows]
     if _grayness(train, rows) < COLOR:
         return random, (_other("the images are gray, although stored in three channels"),)
@@ -178,6 +187,15 @@ def _compared(
         return started, ()
     loaded = load_pretrained(known.name, size=train.x.shape[1:3])
     backbone = backbone_of(SpecifiedNetwork(loaded.network, loaded.spec), known.name)
+    fit = _that_fit(backbone, train, rows, seconds)
+    if fit < min(n, LEAST):
+        sentence = (
+            f"Starts from {known.name} with ImageNet weights: the images look like photographs"
+        )
+        return started, (f"{sentence}. The budget leaves no time to compare with pixels.",)
+    if fit < n:
+        n, rows = fit, np.sort(drawn[:fit])
+        y = train.y[rows]
     features = kept_features(backbone, train, rows, data=f"{source.fingerprint} choice")
     by = {
         name: _accuracy(x, y, classes)
@@ -194,6 +212,20 @@ def _compared(
         return random, (f"{sentence} images ({figures}). --init imagenet uses them anyway.",)
     sentence = f"Starts from {known.name} with ImageNet weights: {figures}."
     return started, (f"{sentence} --init none trains from random weights.",)
+
+
+def _that_fit(backbone: Backbone, train: Split, rows: np.ndarray, seconds: float) -> int:
+    """How many images can be compared in that time, by the speed of the first few."""
+    if seconds == math.inf:
+        return len(rows)
+    for _ in range(2):  # the first pass is slow for reasons of its own
+        began = time.perf_counter()
+        for _ in features_of(backbone, train, rows[:FEW]):
+            pass
+        each = (time.perf_counter() - began) / len(rows[:FEW])
+        if each * FEW > seconds:
+            break
+    return min(len(rows), int(seconds / max(each, 1e-9)))
 
 
 def _accuracy(x: torch.Tensor, y: np.ndarray, num_classes: int) -> float:

@@ -15,7 +15,7 @@ __all__ = ["Interrupt", "Remembering", "deferred"]
 class Interrupt:
     """Whether a stop was requested.
 
-    Args:
+    Attributes:
         requested: set by the first Ctrl-C.
     """
 
@@ -30,7 +30,7 @@ class Remembering:
     compiled code does not expect it. So the signal comes again until the import is over; one that
     does not end is broken off. `deferred` makes up for what is swallowed then.
 
-    Args:
+    Attributes:
         requested: set by a Ctrl-C.
         waited: how often the signal was sent again.
     """

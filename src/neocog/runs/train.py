@@ -113,7 +113,9 @@ def _train(
     auto = recipe.model.name == AUTO_NETWORK
     if auto:
         recipe = replace(recipe, model=replace(recipe.model, name=ModelConfig().name))
-    recipe, why = chosen(with_used_labels(recipe), strict=strict, progress=on_decoded)
+    recipe, why = chosen(
+        with_used_labels(recipe), seconds=budget.measuring, strict=strict, progress=on_decoded
+    )
     if auto and not recipe.model.init:
         recipe, more = network_of_priors(recipe, budget, strict=strict, progress=on_decoded)
         why = (*why, *more)

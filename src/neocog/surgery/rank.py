@@ -65,7 +65,7 @@ def rank_groups(
         example: two samples or more.
         downsampling: of the replacements.
         padding: as for `replace`; each group is compared with the same padding and nothing
-        replaced.
+            replaced.
         flips: network to flip rate, for each kind of shift.
         macs: network to MACs per sample.
         seed: of the weights of new layers.

@@ -19,7 +19,7 @@ class Target(Protocol):
 class Task(Protocol):
     """What is learned from a batch.
 
-    Args:
+    Attributes:
         targets: kinds of target that it learns from, of `data.target_spec.KINDS`.
         paired: the second half of a batch holds other views of the samples in the first half,
             and both halves are augmented as pairs.

@@ -59,9 +59,8 @@ class Augment:
         flip: flip half of the images horizontally.
         flip_vertical: flip half of the images vertically.
         border: padding mode beyond the image: `zeros`, `edge` or `reflect`. It is mirrored about
-        its
-            outermost pixels, as for the windows of an audit; where it is interpolated, about its
-            outer edge.
+            its outermost pixels, as for the windows of an audit; where it is interpolated, about
+            its outer edge.
         random_erasing: fraction of the images in which a rectangle is filled with the image mean
             (DeVries & Taylor 2017; Zhong et al. 2020).
         erasing_size: max side of the rectangle, as a fraction of the image's.

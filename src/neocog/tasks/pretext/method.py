@@ -66,7 +66,7 @@ class Encoder(nn.Module):
 class PretextMethod(nn.Module, ABC):
     """A self-supervised method: its own layers, and the loss of what they give.
 
-    Args:
+    Attributes:
         views: V, of each image in a batch.
     """
 
