@@ -1,5 +1,5 @@
 # One word per chore. Everything else is `.venv/bin/neocog …`.
-.PHONY: demo test test-all lectures lint audit-pins bench clean
+.PHONY: demo test test-all lectures docs lint audit-pins bench clean
 OK := .venv/.ok
 # A torch process uses every core by itself; two test processes with one thread each fill two cores.
 PYTEST := OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $${NEOCOG_TEST_PROCESSES:-2} --dist worksteal
@@ -30,6 +30,16 @@ test-all: $(OK)  ## The whole suite.
 lectures: $(OK)  ## Every claim of the lectures, measured; a page with the figures in runs/lectures.html.
 	mkdir -p runs
 	.venv/bin/neocog lectures --report runs/lectures.html
+
+docs: build/docs-env/.ok  ## The documentation as a site in build/site, built strictly and checked; needs some minutes.
+	NO_MKDOCS_2_WARNING=1 build/docs-env/bin/mkdocs build --quiet
+	build/docs-env/bin/python scripts/check_site.py build/site
+
+build/docs-env/.ok: pyproject.toml constraints.txt
+	scripts/browser.sh
+	python3 -m venv build/docs-env
+	build/docs-env/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]' playwright
+	touch $@
 
 lint: $(OK)  ## Style, types, floors.
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports

@@ -445,7 +445,7 @@ def test_reasons_of_a_verdict(gain: int, lost: int, labeled: bool) -> None:
 def _score(fidelity: float = 0.5) -> Score:
     return Score(
         fidelity=fidelity, accuracy=0.5, consistency=0.5, correct=np.ones(2, bool),
-        faithful=np.ones(2, bool),
+        faithful=np.ones(2, bool), first=np.ones(2, bool),
     )  # fmt: skip
 
 

@@ -47,6 +47,11 @@ def test_every_page_is_listed_where_the_documentation_begins():
     folder = ROOT / "docs"
     listed = re.findall(r"\]\(([\w/.-]+\.md)\)", (folder / "README.md").read_text("utf-8"))
     pages = {p.relative_to(folder).as_posix() for p in folder.rglob("*.md")}
-    rooms = {p for p in pages if p.startswith("decisions/")}  # listed in a page of their own
+    # Decisions and chapters are listed in a page of their own.
+    rooms = {p for p in pages if p.startswith(("decisions/", "lectures/"))}
     assert pages - rooms - {"README.md"} <= set(listed)
+    chapters = (folder / "lectures/index.md").read_text("utf-8")
+    for page in sorted((folder / "lectures").glob("[a-h]-*.md")):
+        assert f"]({page.name})" in chapters
+    assert "lectures/index.md" in listed
     assert "decisions/README.md" in listed

@@ -30,7 +30,12 @@ def score(first: int, last: int, n: int = 2000) -> Score:
     correct = np.ones(n, bool)
     fidelity = float(faithful.mean())
     return Score(
-        fidelity=fidelity, accuracy=1.0, consistency=1.0, correct=correct, faithful=faithful
+        fidelity=fidelity,
+        accuracy=1.0,
+        consistency=1.0,
+        correct=correct,
+        faithful=faithful,
+        first=faithful,
     )
 
 

@@ -7,15 +7,21 @@ from click.testing import CliRunner
 
 from neocog.cli.main import cli
 from neocog.errors import DataError
-from neocog.training.label_symmetries import Confusion, SymmetryExtent, SymmetryTest
+from neocog.training.label_symmetries import (
+    Confusion,
+    SymmetryExtent,
+    SymmetryTest,
+    label_symmetries,
+)
 from neocog.verbs import label_symmetries as verb
 from neocog.verbs.label_symmetries import DataSymmetries, symmetries
 from neocog.verbs.label_symmetries_result import is_decided
 
 NAMES = (
     "rotation", "horizontal flip", "vertical flip", "shift of rows", "shift of columns", "scale",
-    "brightness", "contrast",
+    "brightness", "contrast", "hue", "erasing",
 )  # fmt: skip
+"""All that are measured of color images; of gray ones hue is not."""
 
 
 def measured(name: str, extent: float, kept: float, *confusions: Confusion) -> SymmetryExtent:
@@ -61,6 +67,8 @@ def result(
         "scale": measured("scale", 0.25, 1.0),
         "brightness": measured("brightness", 0.01, 1.0),  # less than a step
         "contrast": measured("contrast", 0.5, 0.0, six_is_nine(0.2)),
+        "hue": measured("hue", 0.01, 1.0),
+        "erasing": measured("erasing", 0.01, 1.0),
     } | own
     each = tuple(usual[name] for name in NAMES)
     test = SymmetryTest(
@@ -121,6 +129,13 @@ def test_without_labels_nothing_is_called_safe() -> None:
     assert screen.headline.startswith("The data itself contains: rotation up to ±40°")
     assert "Safe" not in screen.text()
     assert not screen.next
+
+
+def test_the_names_here_are_those_of_a_real_result() -> None:
+    x = torch.rand(240, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+    y = torch.arange(240) % 2
+    real = label_symmetries(x, y, num_classes=2, steps=2)
+    assert {e.name for e in real.each} == set(NAMES)
 
 
 def test_names_of_classes_are_escaped_in_its_page(tmp_path) -> None:  # type: ignore[no-untyped-def]

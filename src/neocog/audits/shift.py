@@ -133,6 +133,7 @@ class Shift(Jsonable):
         flips: samples whose prediction flips.
         same: for each sample, what `consistency` is the mean of.
         right: for each sample, whether it is correct unshifted; empty without labels.
+        first: for each sample, whether it is correct at the first position; empty without labels.
         both: for each sample, whether it is correct at both positions; empty without labels.
         protocol: how it was measured, a sentence.
         axes: of a sample that shift: 2 of an image, 1 of a series.
@@ -166,6 +167,7 @@ class Shift(Jsonable):
     flips: tuple[Flip, ...] = field(default=(), repr=False)
     same: np.ndarray = field(repr=False, default_factory=lambda: np.zeros(0))
     right: np.ndarray = field(repr=False, default_factory=lambda: np.zeros(0, bool))
+    first: np.ndarray = field(repr=False, default_factory=lambda: np.zeros(0, bool))
     both: np.ndarray = field(repr=False, default_factory=lambda: np.zeros(0, bool))
     protocol: str = ""
     axes: int = 2
@@ -383,7 +385,8 @@ def result_of(
         flips=flips,
         same=same,
         right=_right(pair.base, pair, classes),
-        both=_right(pair.a, pair, classes) & _right(pair.b, pair, classes),
+        first=(first := _right(pair.a, pair, classes)),
+        both=first & _right(pair.b, pair, classes),
         protocol=movable.protocol(seed),
         axes=len(movable.size),
         **shares,

@@ -109,7 +109,7 @@ def command(
     consistency weight and checkpoint are chosen on validation samples; of checkpoints of the
     fine-tune within one standard error of the best, the latest. Better means: higher consistency
     under the first of --shift and no lower accuracy, by 95 % CIs on the test samples; with
-    --symmetry: under its poses, and accuracy is that in both of two random poses. If nothing is
+    --symmetry: under its poses, and accuracy is that in a random pose. If nothing is
     better, the run folder holds the original model, and the headline states it. Every command takes
     the run folder. Skipped layers are listed with the reason.
 

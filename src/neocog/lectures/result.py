@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from neocog.errors import printable
 from neocog.exhibits import Bars, Cell, Exhibit, Scalar, Section, Table
@@ -60,6 +62,18 @@ class JudgedClaim(Jsonable):
             title=f"{claim.id} {self.outcome}: {claim.text}".removesuffix("."),
             text="\n\n".join(parts),
             exhibits=[*exhibits, *evidence.exhibits],
+        )
+
+    def slide(self) -> Section:
+        """For a talk: what it says, the verdict with its number, and the figures."""
+        evidence = self.evidence
+        verdict = f"{self.outcome[:1].upper()}{self.outcome[1:]}: {evidence.text}"
+        slip = [f"The lectures slip: {evidence.slip}"] if evidence.slip else []
+        exhibits = evidence.exhibits or ([evidence.checks] if evidence.comparisons else [])
+        return Section(
+            title=f"{self.claim.id} {self.claim.text}".removesuffix("."),
+            text="\n\n".join([verdict, *slip]),
+            exhibits=exhibits,
         )
 
 
@@ -172,6 +186,29 @@ class LectureReport(Result):
             series={o: [len(self.of(o, k)) or None for k in letters] for o in OUTCOMES},
             x_label="claims",
         )
+
+    def save_slides(self, path: str | os.PathLike[str]) -> Path:
+        """Write all claims as slides, a self-contained HTML file.
+
+        Args:
+            path: the file.
+
+        Raises:
+            UsageError: it is not a path for a file.
+            RunError: the file cannot be written.
+        """
+        from neocog.render.page import write
+        from neocog.render.slides import slides
+        from neocog.targets import target_file
+
+        titles = {chapter.letter: chapter.title for chapter in CHAPTERS}
+        sections = []
+        for k in self._letters():
+            sections.append(Section(title=f"{k}. {titles.get(k, '')}"))
+            sections += [c.slide() for c in self.claims if c.claim.chapter == k]
+        target = target_file(path, option="path")
+        write(target, slides(self.heading(), sections, subtitle=self.first_screen().headline))
+        return target
 
     def summary(self) -> str:
         """At most 24 lines of 80 columns: totals, chapters, then what is not met."""

@@ -45,6 +45,7 @@ class Score(Jsonable):
         consistency: fraction with the same prediction at both shifts.
         correct: for each sample, unshifted.
         faithful: for each sample, whether it is predicted correctly at both shifts.
+        first: for each sample, whether it is predicted correctly at the first of them.
     """
 
     JSON = keys("fidelity", "accuracy", "consistency")
@@ -54,6 +55,7 @@ class Score(Jsonable):
     consistency: float
     correct: np.ndarray
     faithful: np.ndarray
+    first: np.ndarray
 
     def below(self, best: Score) -> bool:
         """Whether fidelity is lower than another's by more than one standard error of pairs."""
@@ -86,6 +88,7 @@ class Judge:
                 consistency=1.0,
                 correct=correct,
                 faithful=correct,
+                first=correct,
             )
         result = consistency(model, self.samples, mode=self.mode, seed=self.seed)
         assert result.accuracy is not None
@@ -95,6 +98,7 @@ class Judge:
             consistency=result.consistency,
             correct=result.right,
             faithful=result.both,
+            first=result.first,
         )
 
 

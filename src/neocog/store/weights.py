@@ -135,8 +135,8 @@ def _explained(e: Exception, path: Path) -> ModelError:
         what = "holds more than tensors"
     else:
         # The lookups of a reader that lost its way say nothing to who has the file.
-        said = "" if isinstance(e, LookupError) else details.strip()
-        why = f" ({printable(said.splitlines()[0][:160])})" if said else ""
+        text = "" if isinstance(e, LookupError) else details.strip()
+        why = f" ({printable(text.splitlines()[0][:160])})" if text else ""
         return ModelError(
             f"Weights are a safetensors file or a state dict saved by torch.save; "
             f"`{printable(path)}` is neither, or is damaged{why}. "

@@ -342,7 +342,7 @@ class _Work:
         assert improved.best is not None
         if parts.labeled and not seen:
             held = [first, improved.best.score]
-            one, two = ((s.faithful if self._posed else s.correct) for s in held)
+            one, two = ((s.first if self._posed else s.correct) for s in held)
             low = paired_interval(two, one, seed=self.seed)
             if low[2] < 0:
                 judged = judged.also(

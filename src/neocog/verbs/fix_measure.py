@@ -69,12 +69,12 @@ class Scores:
 
         Args:
             mode: of shifting. Where it is a group of poses, images have no upright pose to be
-                correct in: predictions count that are correct in both poses of a sample.
+                correct in: predictions count that are correct in a random pose.
             labeled: the truth is known.
         """
         moved = self.shift[mode]
         posed = mode in GROUPS and labeled
-        return Figures(correct=moved.both if posed else self.correct, shift=moved)
+        return Figures(correct=moved.first if posed else self.correct, shift=moved)
 
     def ordered(self) -> tuple[str, ...]:
         """What to say where the outputs mean the classes in another order."""

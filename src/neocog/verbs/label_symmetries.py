@@ -12,7 +12,7 @@ from neocog.audits.clock import counted
 from neocog.data.batches import pixels
 from neocog.data.open import Source, open_data, parse_source
 from neocog.errors import DataError, printable
-from neocog.training.label_symmetries import SymmetryExtent, label_symmetries, squares
+from neocog.training.label_symmetries import LEAST, SymmetryExtent, label_symmetries, squares
 from neocog.verbs.label_symmetries_result import FLIP, DataSymmetries, SafeAmount, is_decided
 from neocog.verbs.progress import Progress, progress_line
 
@@ -87,6 +87,13 @@ def _measured(
             f"`{printable(source)}` holds raw values. Save them as pixels to measure."
         )
     split = opened.split(part or "train") if part or opened.classes else opened.whole
+    if len(split) < LEAST:
+        more = "" if len(opened.whole) < LEAST else f" or name all: {printable(source)}:all"
+        raise DataError(
+            f"Symmetries are measured on at least {LEAST} images; the split "
+            f"{part or ('train' if opened.classes else 'all')} of `{printable(source)}` has "
+            f"{len(split):,}. Add images{more}."
+        )
     rows = np.random.default_rng([seed, 0x5A]).permutation(len(split))[:MOST]
     labels = split.y[rows]
     labeled = bool(opened.classes) and bool((labels >= 0).all())

@@ -81,10 +81,6 @@ def _figures(of: DataSymmetries) -> tuple[Scalar, ...]:
         Scalar(title="scale", value=of.by_name["scale"].safe, unit="%"),
         Scalar(title="brightness", value=of.by_name["brightness"].safe, unit="%"),
     ]
-    if (hue := of.by_name.get("hue")) is not None:
-        some.append(Scalar(title="hue", value=hue.safe, unit="%", note="of the color circle"))
-    if (erasing := of.by_name.get("erasing")) is not None:
-        some.append(Scalar(title="erased square", value=erasing.safe, unit="%", note="of the side"))
     return tuple(some)
 
 
