@@ -82,6 +82,16 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return EVIDENCE.sub(lambda m: evidence(m[1]), markdown)
 
 
+def on_post_build(config: MkDocsConfig) -> None:
+    """The index of the search, which every page loads, has the names of the reference alone."""
+    index = Path(config.site_dir) / "search/search_index.json"
+    content = json.loads(index.read_text(encoding="utf-8"))
+    for entry in content["docs"]:
+        if entry["location"].startswith("api/"):
+            entry["text"] = ""
+    index.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
+
+
 def relinked(markdown: str, source: str, uri: str) -> str:
     """A page with the links of its place in the repository turned into those of the site.
 

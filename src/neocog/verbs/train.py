@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from neocog.data.array_files import KINDS
 from neocog.errors import RunError, UsageError, did_you_mean, printable
 from neocog.exhibits import Section
 from neocog.files import read_text
@@ -439,12 +440,13 @@ def _with(sections: list[Section], more: Section | None) -> list[Section]:
 
 def free_folder(source: StrPath) -> Path:
     """The first of runs/NAME, runs/NAME-2, … that is free: missing or empty."""
-    stem = Path(os.fspath(source).partition(":")[0]).name or "run"
+    path = Path(os.fspath(source).partition(":")[0])
+    stem = (path.stem if path.suffix.lower() in KINDS else path.name) or "run"
     name = "".join(c if c.isalnum() or c in "-_." else "-" for c in stem).strip(".-") or "run"
     for n in range(1, 10_000):
-        path = Path("runs") / (name if n == 1 else f"{name}-{n}")
-        if vacant(path):
-            return path
+        folder = Path("runs") / (name if n == 1 else f"{name}-{n}")
+        if vacant(folder):
+            return folder
     raise RunError(
         "There are ten thousand runs of that name below `runs`. Choose a folder with --out."
     )
