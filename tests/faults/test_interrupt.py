@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,14 +29,19 @@ sys.exit(main())
 """The console script, which says when it is reached."""
 
 
-def _command(*words: str, cache: Path) -> subprocess.Popen[str]:
-    """`neocog WORDS` as a user's shell starts it."""
-    return subprocess.Popen(
+@contextlib.contextmanager
+def _command(*words: str, cache: Path) -> Iterator[subprocess.Popen[str]]:
+    """`neocog WORDS` as a user's shell starts it; it does not outlive a test that fails."""
+    with subprocess.Popen(
         [sys.executable, "-c", BEGIN,
          *words],
         env={**os.environ, "NEOCOG_CACHE": str(cache), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    ) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def _settings() -> list[str]:

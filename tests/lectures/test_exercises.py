@@ -107,6 +107,7 @@ def test_what_was_written_is_not_written_yet(tmp_path: Path) -> None:
         ("def corelate(a, b): ...", "has none of them. Did you mean `correlate`"),
         ("import nothing_of_that_name", "must run without an error, and does not: ModuleNotFound"),
         ("x = 1", "The first is `correlate`"),
+        ("raise SystemExit(0)", "must run without an error, and does not: SystemExit"),
     ],
 )
 def test_a_file_that_cannot_be_checked_is_explained(tmp_path: Path, text: str, words: str) -> None:
@@ -118,7 +119,8 @@ def test_a_file_that_cannot_be_checked_is_explained(tmp_path: Path, text: str, w
 
 @pytest.mark.parametrize(
     ("body", "words"),
-    [("return 1 / 0", "raised ZeroDivisionError"), ("return 'half'", "got 'half'"),
+    [("return 1 / 0", "raised ZeroDivisionError"), ("raise SystemExit(0)", "SystemExit"),
+     ("return 'half'", "got 'half'"),
      ("return [1, 2]", r"must have the shape \(\), got \(2,\)")],
 )  # fmt: skip
 def test_what_a_function_does_wrong_is_the_message(tmp_path: Path, body: str, words: str) -> None:

@@ -21,6 +21,7 @@ from neocog.runs.events import Event, Finished, Started
 from neocog.runs.folder import RunFolder
 from neocog.runs.load import load
 from neocog.runs.plan import Pace, affordable, segment
+from neocog.runs.train import _Training
 from neocog.training.loop import Step
 from neocog.training.machine import Machine, choose
 from neocog.types import Batch
@@ -164,6 +165,20 @@ def test_a_budget_that_is_over_before_it_begins_still_ends_with_a_report(
     one, two = RunFolder(run).weights(), RunFolder(tmp_path / "again").weights()
     assert all(torch.equal(one[k], two[k]) for k in one)
     assert load(tmp_path / "again").card["metrics"]["test"]["n"] == 1000
+
+
+@pytest.mark.parametrize(("spent", "seconds"), [(50.0, 8.5), (58.5, 1.2), (500.0, 1.2)])
+def test_the_last_measurement_gets_a_part_of_the_budget_even_if_it_is_over(
+    clock: _Clock, spent: float, seconds: float
+) -> None:
+    """One split is left to be measured; 1.5 s are for what comes after."""
+    training = object.__new__(_Training)
+    training.budget = Budget(60.0, clock.now)
+    training.experiment = SimpleNamespace(held_out=lambda: {"test": range(1000)})  # type: ignore[assignment]
+    training.progress = SimpleNamespace(unfinished=False, step=9)  # type: ignore[assignment]
+    training.measured = {}
+    clock.now += spent
+    assert training._seconds_for("test") == pytest.approx(max(seconds, 1.2))
 
 
 def _stopped(run: Path) -> None:

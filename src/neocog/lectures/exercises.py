@@ -138,7 +138,7 @@ def _imported(path: Path) -> ModuleType:
     sys.dont_write_bytecode = True
     try:
         spec.loader.exec_module(module)
-    except Exception as e:
+    except (Exception, SystemExit) as e:  # a file that ends the process has passed nothing
         raise UsageError(
             f"`{printable(path)}` must run without an error, and does not: "
             f"{type(e).__name__}: {printable(str(e))}. Correct it and check again."
@@ -155,7 +155,7 @@ def _checked(exercise: Exercise, function: Any) -> Checked:
         called = f"{exercise.name}({', '.join(_short(a) for a in arguments)})"
         try:
             result = function(*arguments)
-        except Exception as e:  # whatever a student's function raises is the message
+        except (Exception, SystemExit) as e:  # whatever a student's function raises is the message
             message = f"{called} raised {type(e).__name__}: {e}"
             return Checked(exercise=exercise, passed=False, message=message)
         if result is None:
