@@ -112,11 +112,7 @@ def test_the_file_turns_the_image_and_opens_other_layers(visit, one, saved) -> N
         r"\d+ shifts and \d+ other transforms, and the arithmetic of [\d,]+ units", held
     )
     assert not other.locator("#share").is_visible()
-
-
-def test_what_the_file_does_not_hold_is_said(visit, one, saved) -> None:
-    page = visit(one)
-    other = saved(page)
+    # What it does not hold is said.
     card(other, "f6").locator(".title").click()
     other.evaluate(SET, {"tab": "top"})
     other.wait_for_selector(".top .soft")

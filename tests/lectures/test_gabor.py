@@ -39,9 +39,9 @@ def test_G1_the_floor_says_that_3x3_kernels_are_nearly_always_fitted() -> None:
     noise = torch.randn(24, 1, 3, 3, generator=torch.Generator().manual_seed(5)).numpy()
     small = gabor_fit(
         Filters(name="a", kind="", weights=noise, stride=(1, 1), dilation=(1, 1), groups=1),
-        random=60,
+        random=30,
     )
-    large = gabor_fit(layer(gabor(9, wavelength=4, angle=20, sigma=2)), random=60)
+    large = gabor_fit(layer(gabor(9, wavelength=4, angle=20, sigma=2)), random=30)
     assert np.median(small.floor) > 0.8
     assert np.median(large.floor) < 0.5
     assert "the fit says little" in small.verdict() or np.median(small.floor) < 0.9
