@@ -79,6 +79,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     uri = page.file.src_uri
     if page.file.generated_by is None:
         markdown = relinked(markdown, f"docs/{uri}", uri)
+    if re.fullmatch(r"lectures/[a-h]-.*\.md", uri):
+        markdown += f"\n[This chapter as a notebook]({Path(uri).stem}.ipynb)\n"
     return EVIDENCE.sub(lambda m: evidence(m[1]), markdown)
 
 

@@ -70,6 +70,24 @@ def file(root: Path, text: str) -> Path:
     return path
 
 
+def test_a_shift_up_and_left_is_wrong(tmp_path: Path) -> None:
+    other = SOLUTIONS.replace("x.roll((shift, shift)", "x.roll((-shift, -shift)")
+    wrong = [c.exercise.name for c in checked_file(file(tmp_path, other)) if not c.passed]
+    assert wrong == ["flip_rate"]
+
+
+def test_a_file_is_run_as_python_runs_it(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / "helper.py").write_text("def volume(n):\n    return 2 ** (-1 / n)\n")
+    text = (
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+        "import helper\nprint('hello')\n@dataclass\nclass A:\n    x: int\n"
+        "def shell(n):\n    print(n)\n    return 1 - helper.volume(n)\n"
+    )
+    found = checked_file(file(tmp_path, text))
+    assert found[-1].passed
+    assert capsys.readouterr().out == ""
+
+
 def test_solutions_pass(tmp_path: Path) -> None:
     found = checked_file(file(tmp_path, SOLUTIONS))
     assert [(c.exercise.name, c.passed, c.message) for c in found] == [
@@ -119,7 +137,8 @@ def test_a_file_that_cannot_be_checked_is_explained(tmp_path: Path, text: str, w
 
 @pytest.mark.parametrize(
     ("body", "words"),
-    [("return 1 / 0", "raised ZeroDivisionError"), ("raise SystemExit(0)", "SystemExit"),
+    [("x = n", "must be 0.29.*, got nothing"), ("return 1 / 0", "raised ZeroDivisionError"),
+     ("raise SystemExit(0)", "SystemExit"),
      ("return 'half'", "got 'half'"),
      ("return [1, 2]", r"must have the shape \(\), got \(2,\)")],
 )  # fmt: skip

@@ -178,7 +178,7 @@ def test_the_last_measurement_gets_a_part_of_the_budget_even_if_it_is_over(
     training.progress = SimpleNamespace(unfinished=False, step=9)  # type: ignore[assignment]
     training.measured = {}
     clock.now += spent
-    assert training._seconds_for("test") == pytest.approx(max(seconds, 1.2))
+    assert training._seconds_for("test") == pytest.approx(seconds)
 
 
 def _stopped(run: Path) -> None:

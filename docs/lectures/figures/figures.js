@@ -33,7 +33,11 @@ function slider(label, [min, max, step, value], act, format = String) {
   const id = `play-${ids++}`;
   const shown = el("output", { for: id });
   const input = el("input", { type: "range", id, min, max, step, value });
-  const read = () => { shown.textContent = format(Number(input.value)); return Number(input.value); };
+  const read = () => {
+    shown.textContent = format(Number(input.value));
+    input.setAttribute("aria-valuetext", shown.textContent);
+    return Number(input.value);
+  };
   input.addEventListener("input", () => { read(); act(); });
   read();
   return { node: el("div", { class: "control" }, el("label", { for: id }, label), input, shown), read, input };
@@ -46,7 +50,10 @@ function choice(label, names, act) {
   return { node: el("div", { class: "control" }, el("label", { for: id }, label), input), read: () => input.value };
 }
 
-const round = (v, digits = 2) => (Object.is(Math.round(v), -0) ? 0 : v).toFixed(digits).replace("-", "−");
+function round(v, digits = 2) {
+  const text = v.toFixed(digits);
+  return (Number(text) === 0 ? (0).toFixed(digits) : text).replace("-", "−");
+}
 
 /** Numbers as a small table with a caption for readers of the screen. */
 function table(rows, caption) {
@@ -73,14 +80,14 @@ function correlate(image, kernel) {
   }));
 }
 
-/** A matrix on a canvas: gray from 0 to 1, or blue below zero and orange above. */
-function paint(canvas, values, most) {
+/** A matrix on a canvas: gray from 0 to 1, or blue below zero and orange above up to `most`. */
+function paint(canvas, values, most = null) {
   const n = values.length;
   canvas.width = canvas.height = n;
   const context = canvas.getContext("2d"), pixels = context.createImageData(n, n);
   values.flat().forEach((v, i) => {
-    const t = Math.max(-1, Math.min(1, v / most));
-    const color = most === 1 ? [255 * t, 255 * t, 255 * t]
+    const t = Math.max(-1, Math.min(1, v / (most ?? 1)));
+    const color = most === null ? [255 * t, 255 * t, 255 * t]
       : t >= 0 ? [255, 255 - 120 * t, 255 - 230 * t] : [255 + 215 * t, 255 + 130 * t, 255 + 40 * t];
     pixels.data.set([...color, 255], 4 * i);
   });
@@ -97,6 +104,7 @@ function kernelFigure(place) {
   const numbers = el("div", { class: "sum" }), told = el("p", { "aria-live": "polite" });
   const which = choice("kernel", Object.keys(KERNELS), () => show());
   const row = slider("row", [0, 25, 1, 18], () => show()), column = slider("column", [0, 25, 1, 7], () => show());
+  pictures[0].frame.classList.add("drag");
   pictures[0].frame.addEventListener("pointerdown", move);
   pictures[0].frame.addEventListener("pointermove", (e) => { if (e.buttons) move(e); });
 
@@ -112,12 +120,12 @@ function kernelFigure(place) {
     row.input.max = column.input.max = last;
     const r = row.read(), c = column.read();
     const out = correlate(image, kernel), most = Math.max(...out.flat().map(Math.abs));
-    paint(pictures[0].canvas, image, 1);
+    paint(pictures[0].canvas, image);
     paint(pictures[1].canvas, out, most);
     place_(pictures[0].mark, c / 28, r / 28, k / 28);
     place_(pictures[1].mark, c / (last + 1), r / (last + 1), 1 / (last + 1));
     const patch = image.slice(r, r + k).map((line) => line.slice(c, c + k));
-    const digits = k > 3 ? 1 : 2;
+    const digits = 2;
     numbers.replaceChildren(
       table(patch.map((line) => line.map((v) => round(v, digits))), "patch"), el("span", {}, "·"),
       table(kernel.map((line) => line.map((v) => round(v, digits))), "kernel"), el("span", {}, "="),
@@ -230,10 +238,11 @@ function aliasFigure(place) {
     const still = downsample(wave, operation.read(), taps), moved = downsample(x, operation.read(), taps);
     drawn.replaceChildren(el("p", {}, "Signal, 24 samples in a circle"), bars(x, "signal"),
       el("p", {}, "Output, every second sample"), bars(moved, "output"));
-    const error = change(still, moved);
-    told.textContent = error < 1e-9
+    const error = change(still, moved), gone = Math.hypot(...still) === 0 && Math.hypot(...moved) > 0;
+    told.textContent = gone ? `Shifted by ${by}: the output of the unshifted signal was zero, this one is not.`
+      : error < 1e-9
       ? `Shifted by ${by}: the output is that of the unshifted signal, shifted.`
-      : `Shifted by ${by}: the output differs by ${round(100 * error, 0)} % from every shift of the unshifted one (relative L2).`;
+      : `Shifted by ${by}: the output differs by ${round(100 * error, 0)} % from the closest shift of the unshifted one (relative L2).`;
   }
 
   place.append(which.node, operation.node, shift.node, blur.node, drawn, told);
@@ -283,7 +292,7 @@ function rotationFigure(place) {
 
   function show() {
     const a = angle.read(), [plain, harmonic] = all[a / 5].map((v, k) => v / first[k]);
-    paint(canvas, stroke(a), 1);
+    paint(canvas, stroke(a));
     canvas.setAttribute("aria-label", `The digit 1, rotated by ${a} degrees`);
     drawn.replaceChildren(svg("svg", { viewBox: "0 0 640 180", role: "img", "aria-label": "Response against the angle" },
       svg("line", { x1: 0, x2: 640, y1: 60, y2: 60, class: "edge" }), line(0, "plain"), line(1, "harmonic"),
@@ -306,9 +315,9 @@ function shellFigure(place) {
 
   function show() {
     const n = count(dimension.read()), shell = 1 - 2 ** (-1 / n);
-    drawn.replaceChildren(svg("svg", { viewBox: "0 0 640 220", role: "img", "aria-label": `Half of the volume is in the outer ${round(100 * shell)} % of the radius` },
-      svg("circle", { cx: 320, cy: 110, r: 100, class: "seen" }), svg("circle", { cx: 320, cy: 110, r: 100 * (1 - shell), class: "inner" })));
     const digits = Math.max(1, Math.ceil(-Math.log10(shell)));
+    drawn.replaceChildren(svg("svg", { viewBox: "0 0 640 220", role: "img", "aria-label": `Half of the volume is in the outer ${round(100 * shell, digits)} % of the radius` },
+      svg("circle", { cx: 320, cy: 110, r: 100, class: "seen" }), svg("circle", { cx: 320, cy: 110, r: 100 * (1 - shell), class: "inner" })));
     told.textContent = `In ${n.toLocaleString("en")} dimension${n === 1 ? "" : "s"} half of the volume of a ball lies in the outer ${round(100 * shell, digits)} % of its radius.`;
   }
 
@@ -316,10 +325,15 @@ function shellFigure(place) {
   show();
 }
 
+const NAMES = {
+  kernel: "a kernel on an image", field: "receptive fields", alias: "a signal that is shifted and downsampled",
+  rotation: "a digit that is rotated", shell: "the volume of a ball",
+};
+
 const FIGURES = { kernel: kernelFigure, field: fieldFigure, alias: aliasFigure, rotation: rotationFigure, shell: shellFigure };
 
 for (const place of document.querySelectorAll(".play[data-figure]")) {
   place.setAttribute("role", "group");
-  place.setAttribute("aria-label", "A figure to move by hand");
+  place.setAttribute("aria-label", `A figure to move by hand: ${NAMES[place.dataset.figure]}`);
   FIGURES[place.dataset.figure](place);
 }

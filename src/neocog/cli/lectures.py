@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
+from collections.abc import Sequence
 
 import click
 
@@ -26,7 +27,7 @@ __all__ = ["command"]
 @click.argument("ids", metavar="[ID…]", nargs=-1)
 @click.option("--only", metavar="ID,…", help="Chapters and claims: A,E3.  [all]")
 @click.option("--data", default="digits", metavar="DATA", help="Labeled images.  [digits]")
-@click.option("--seed", type=click.IntRange(0, 2**31), default=0, help="Of all draws.  [0]")
+@click.option("--seed", type=click.IntRange(0, 2**31), default=0, help="Random seed.  [0]")
 @click.option(
     "--report",
     type=OUT_FILE,
@@ -82,10 +83,13 @@ def command(
     import neocog.lectures
     from neocog.verbs.progress import progress_line
 
+    alone = [only, report, slides, data != "digits" or None, seed or None, verbose or None]
     if exercises is not None:
+        _nothing_else("--exercises", [*ids, *alone, as_json or None])
         _write(exercises)
         return
     if ids[:1] == ("check",):
+        _nothing_else("check", alone)
         _check(ids[1:], as_json=as_json)
         return
     chosen = [*ids, *([only] if only else [])]
@@ -98,6 +102,15 @@ def command(
         say(f"Slides: {slides}", err=True)
     if not result.all_met:
         sys.exit(1)
+
+
+def _nothing_else(name: str, others: Sequence[object]) -> None:
+    """Refuse options that would be ignored."""
+    if any(value is not None for value in others):
+        raise UsageError(
+            f"`neocog lectures {name}` measures no claims, so options of a measurement say "
+            "nothing; some were given. Leave them out."
+        )
 
 
 def _write(path: str) -> None:

@@ -196,6 +196,8 @@ def _compared(
     if fit < n:
         n, rows = fit, np.sort(drawn[:fit])
         y = train.y[rows]
+        if len(np.unique(y)) < 2 or np.bincount(y).max() < 2:
+            return started, (_not_compared(known),)
     features = kept_features(backbone, train, rows, data=f"{source.fingerprint} choice")
     by = {
         name: _accuracy(x, y, classes)
@@ -212,6 +214,13 @@ def _compared(
         return random, (f"{sentence} images ({figures}). --init imagenet uses them anyway.",)
     sentence = f"Starts from {known.name} with ImageNet weights: {figures}."
     return started, (f"{sentence} --init none trains from random weights.",)
+
+
+def _not_compared(known: Pretrained) -> str:
+    return (
+        f"Starts from {known.name} with ImageNet weights: the images look like photographs. "
+        "The budget leaves no time to compare with pixels."
+    )
 
 
 def _that_fit(backbone: Backbone, train: Split, rows: np.ndarray, seconds: float) -> int:

@@ -134,7 +134,7 @@ def _explained(e: Exception, path: Path) -> ModelError:
     elif _is_pickle(path) and ("nsupported oper" in details or "persistent id" in details):
         what = "holds more than tensors"
     else:
-        # The lookups of a reader that lost its way say nothing to who has the file.
+        # The lookups of a reader that lost its way help nobody who has the file.
         text = "" if isinstance(e, LookupError) else details.strip()
         why = f" ({printable(text.splitlines()[0][:160])})" if text else ""
         return ModelError(

@@ -70,12 +70,13 @@ def symmetries(
             progress=counted(on_progress, "reading images"),
         )
         return _measured(
-            str(source), opened, part, seed, counted(on_progress, "measuring symmetries")
+            str(source), where, opened, part, seed, counted(on_progress, "measuring symmetries")
         )
 
 
 def _measured(
     source: str,
+    where: str,
     opened: Source,
     part: str | None,
     seed: int,
@@ -88,7 +89,7 @@ def _measured(
         )
     split = opened.split(part or "train") if part or opened.classes else opened.whole
     if len(split) < LEAST:
-        more = "" if len(opened.whole) < LEAST else f" or name all: {printable(source)}:all"
+        more = "" if len(opened.whole) < LEAST else f" or name all: {printable(where)}:all"
         raise DataError(
             f"Symmetries are measured on at least {LEAST} images; the split "
             f"{part or ('train' if opened.classes else 'all')} of `{printable(source)}` has "
