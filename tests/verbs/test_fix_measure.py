@@ -13,7 +13,7 @@ N = 200
 
 
 def scores(mode: str, *, first: float, both: float, same: float, upright: float) -> Scores:
-    """The first so many samples are correct in a pose, in both, the same in both, correct upright."""
+    """So many samples are correct in a pose, in both, the same in both, correct upright."""
     part = np.arange(N) / N
     shift: Any = SimpleNamespace(
         mode=mode,
