@@ -45,14 +45,14 @@ def main(root: Path) -> int:
                 color_scheme=scheme,  # type: ignore[arg-type]
             )
             page = context.new_page()
-            asked: list[str] = []
-            page.on("request", lambda r, asked=asked: asked.append(r.url))
-            page.on("pageerror", lambda e, asked=asked: asked.append(f"error: {e}"))
+            requests: list[str] = []
+            page.on("request", lambda r, requests=requests: requests.append(r.url))
+            page.on("pageerror", lambda e, requests=requests: requests.append(f"error: {e}"))
             for uri in pages:
-                asked.clear()
+                requests.clear()
                 page.goto(base + uri, wait_until="load")
                 found = _looked_at(page)
-                found += [f"asks for {u}" for u in asked if not u.startswith((base, "data:"))]
+                found += [f"asks for {u}" for u in requests if not u.startswith((base, "data:"))]
                 wrong += [f"{uri} ({scheme}): {text}" for text in found]
                 if scheme == "light":
                     names[uri] = set(

@@ -266,12 +266,21 @@ def notebook(markdown: str) -> dict[str, Any]:
         if part:
             cells.append({"cell_type": "markdown", "metadata": {}, "source": _lines(part)})
 
+    def code(lines: str) -> None:
+        if lines:
+            cells.append({"cell_type": "code", "metadata": {}, "execution_count": None,
+                          "outputs": [], "source": _lines(lines.rstrip())})  # fmt: skip
+
     at = 0
     for m in SESSION.finditer(markdown):
         text(markdown[at : m.start()])
-        code = "".join(e.source for e in doctest.DocTestParser().get_examples(m[1])).rstrip()
-        cells.append({"cell_type": "code", "metadata": {}, "execution_count": None,
-                      "outputs": [], "source": _lines(code)})  # fmt: skip
+        lines = ""
+        for example in doctest.DocTestParser().get_examples(m[1]):
+            lines += example.source
+            if example.want:  # a cell shows its last value alone
+                code(lines)
+                lines = ""
+        code(lines)
         at = m.end()
     text(markdown[at:])
     for number, cell in enumerate(cells):

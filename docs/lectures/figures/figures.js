@@ -96,20 +96,20 @@ function paint(canvas, values, most = null) {
 
 function kernelFigure(place) {
   const image = DIGIT.map((row) => row.map((v) => v / 99));
-  const pictures = ["Image", "Output"].map((name) => {
+  const panels = ["Image", "Output"].map((name) => {
     const canvas = el("canvas", { role: "img" }), mark = el("div", { class: "mark" });
     const frame = el("div", { class: "frame" }, canvas, mark);
     return { name, canvas, mark, frame, node: el("figure", {}, frame, el("figcaption", {}, name)) };
   });
-  const numbers = el("div", { class: "sum" }), told = el("p", { "aria-live": "polite" });
+  const numbers = el("div", { class: "sum" }), caption = el("p", { "aria-live": "polite" });
   const which = choice("kernel", Object.keys(KERNELS), () => show());
   const row = slider("row", [0, 25, 1, 18], () => show()), column = slider("column", [0, 25, 1, 7], () => show());
-  pictures[0].frame.classList.add("drag");
-  pictures[0].frame.addEventListener("pointerdown", move);
-  pictures[0].frame.addEventListener("pointermove", (e) => { if (e.buttons) move(e); });
+  panels[0].frame.classList.add("drag");
+  panels[0].frame.addEventListener("pointerdown", move);
+  panels[0].frame.addEventListener("pointermove", (e) => { if (e.buttons) move(e); });
 
   function move(e) {
-    const box = pictures[0].frame.getBoundingClientRect(), k = KERNELS[which.read()].length;
+    const box = panels[0].frame.getBoundingClientRect(), k = KERNELS[which.read()].length;
     column.input.value = Math.floor(28 * (e.clientX - box.left) / box.width - k / 2 + 0.5);
     row.input.value = Math.floor(28 * (e.clientY - box.top) / box.height - k / 2 + 0.5);
     show();
@@ -120,22 +120,22 @@ function kernelFigure(place) {
     row.input.max = column.input.max = last;
     const r = row.read(), c = column.read();
     const out = correlate(image, kernel), most = Math.max(...out.flat().map(Math.abs));
-    paint(pictures[0].canvas, image);
-    paint(pictures[1].canvas, out, most);
-    place_(pictures[0].mark, c / 28, r / 28, k / 28);
-    place_(pictures[1].mark, c / (last + 1), r / (last + 1), 1 / (last + 1));
+    paint(panels[0].canvas, image);
+    paint(panels[1].canvas, out, most);
+    place_(panels[0].mark, c / 28, r / 28, k / 28);
+    place_(panels[1].mark, c / (last + 1), r / (last + 1), 1 / (last + 1));
     const patch = image.slice(r, r + k).map((line) => line.slice(c, c + k));
     const digits = 2;
     numbers.replaceChildren(
       table(patch.map((line) => line.map((v) => round(v, digits))), "patch"), el("span", {}, "·"),
       table(kernel.map((line) => line.map((v) => round(v, digits))), "kernel"), el("span", {}, "="),
       el("strong", {}, round(out[r][c])));
-    told.textContent = `Row ${r}, column ${c}: the products of patch and kernel add up to ${round(out[r][c])}.`;
-    pictures[0].canvas.setAttribute("aria-label", "A handwritten 7 of 28 × 28 pixels");
-    pictures[1].canvas.setAttribute("aria-label", `The ${last + 1} × ${last + 1} sums of the kernel ${which.read()}`);
+    caption.textContent = `Row ${r}, column ${c}: the products of patch and kernel add up to ${round(out[r][c])}.`;
+    panels[0].canvas.setAttribute("aria-label", "A handwritten 7 of 28 × 28 pixels");
+    panels[1].canvas.setAttribute("aria-label", `The ${last + 1} × ${last + 1} sums of the kernel ${which.read()}`);
   }
 
-  place.append(el("div", { class: "pair" }, ...pictures.map((p) => p.node)), which.node, row.node, column.node, numbers, told);
+  place.append(el("div", { class: "pair" }, ...panels.map((p) => p.node)), which.node, row.node, column.node, numbers, caption);
   show();
 }
 
@@ -150,7 +150,7 @@ function place_(mark, x, y, size) {
 function fieldFigure(place) {
   const layers = slider("layers", [1, 6, 1, 3], () => show()), size = slider("kernel size", [1, 7, 2, 3], () => show());
   const stride = slider("stride of the first layer", [1, 3, 1, 1], () => show());
-  const drawn = el("div", { class: "drawn" }), told = el("p", { "aria-live": "polite" });
+  const drawn = el("div", { class: "drawn" }), caption = el("p", { "aria-live": "polite" });
 
   function show() {
     const L = layers.read(), K = size.read(), S = stride.read();
@@ -161,7 +161,7 @@ function fieldFigure(place) {
       spans.unshift([first * s, last * s + K - 1]);
     }
     const field = spans[0][1] + 1, wide = field + 4, gap = 640 / wide, high = 46;
-    const picture = svg("svg", { viewBox: `0 0 640 ${high * (L + 1) + 10}`, role: "img",
+    const drawing = svg("svg", { viewBox: `0 0 640 ${high * (L + 1) + 10}`, role: "img",
       "aria-label": `One output sees ${field} pixels` });
     const centers = [];
     spans.forEach(([first, last], layer) => {
@@ -178,19 +178,19 @@ function fieldFigure(place) {
         if (i < centers[layer].first || i > centers[layer].last) continue;
         for (let k = 0; k < K; k++) {
           const [bx, by] = below.get(i * s + k);
-          picture.append(svg("line", { x1: x, y1: y, x2: bx, y2: by, class: "edge" }));
+          drawing.append(svg("line", { x1: x, y1: y, x2: bx, y2: by, class: "edge" }));
         }
       }
     }
     for (const { row, first, last } of centers)
       for (const [i, x, y] of row)
-        picture.append(svg("circle", { cx: x, cy: y, r: Math.min(8, gap / 3), class: i >= first && i <= last ? "seen" : "unseen" }));
-    drawn.replaceChildren(picture);
+        drawing.append(svg("circle", { cx: x, cy: y, r: Math.min(8, gap / 3), class: i >= first && i <= last ? "seen" : "unseen" }));
+    drawn.replaceChildren(drawing);
     const formula = S === 1 ? `1 + ${L} · (${K} − 1)` : `${K} + ${S} · ${L - 1} · (${K} − 1)`;
-    told.textContent = `The one value at the top sees ${formula} = ${field} pixels of the row at the bottom.`;
+    caption.textContent = `The one value at the top sees ${formula} = ${field} pixels of the row at the bottom.`;
   }
 
-  place.append(layers.node, size.node, stride.node, drawn, told);
+  place.append(layers.node, size.node, stride.node, drawn, caption);
   show();
 }
 
@@ -230,7 +230,7 @@ function aliasFigure(place) {
   const operation = choice("then", ["max pool", "stride"], () => show());
   const shift = slider("shift", [0, 8, 1, 0], () => show());
   const blur = slider("blur taps", [0, 5, 1, 0], () => show(), (v) => (v ? String(BLURS[v].length) : "none"));
-  const drawn = el("div", { class: "drawn" }), told = el("p", { "aria-live": "polite" });
+  const drawn = el("div", { class: "drawn" }), caption = el("p", { "aria-live": "polite" });
 
   function show() {
     const wave = Array.from({ length: 24 }, (_, i) => SIGNALS[which.read()](i)), by = shift.read();
@@ -239,13 +239,13 @@ function aliasFigure(place) {
     drawn.replaceChildren(el("p", {}, "Signal, 24 samples in a circle"), bars(x, "signal"),
       el("p", {}, "Output, every second sample"), bars(moved, "output"));
     const error = change(still, moved), gone = Math.hypot(...still) === 0 && Math.hypot(...moved) > 0;
-    told.textContent = gone ? `Shifted by ${by}: the output of the unshifted signal was zero, this one is not.`
+    caption.textContent = gone ? `Shifted by ${by}: the output of the unshifted signal was zero, this one is not.`
       : error < 1e-9
       ? `Shifted by ${by}: the output is that of the unshifted signal, shifted.`
       : `Shifted by ${by}: the output differs by ${round(100 * error, 0)} % from the closest shift of the unshifted one (relative L2).`;
   }
 
-  place.append(which.node, operation.node, shift.node, blur.node, drawn, told);
+  place.append(which.node, operation.node, shift.node, blur.node, drawn, caption);
   show();
 }
 
@@ -285,7 +285,7 @@ function responses() {
 
 function rotationFigure(place) {
   const angle = slider("angle", [0, 360, 5, 0], () => show(), (v) => `${v}°`);
-  const canvas = el("canvas", { role: "img" }), drawn = el("div", { class: "drawn" }), told = el("p", { "aria-live": "polite" });
+  const canvas = el("canvas", { role: "img" }), drawn = el("div", { class: "drawn" }), caption = el("p", { "aria-live": "polite" });
   const all = responses(), first = all[0];
   const line = (k, name) => svg("polyline", { class: name,
     points: all.map((v, i) => `${640 * i / 72},${170 - 110 * v[k] / first[k]}`).join(" ") });
@@ -298,11 +298,11 @@ function rotationFigure(place) {
       svg("line", { x1: 0, x2: 640, y1: 60, y2: 60, class: "edge" }), line(0, "plain"), line(1, "harmonic"),
       svg("line", { x1: 640 * a / 360, x2: 640 * a / 360, y1: 0, y2: 180, class: "now" })),
       el("p", { class: "key" }, el("span", { class: "plain" }, "one kernel"), el("span", { class: "harmonic" }, "magnitude of the harmonic")));
-    told.textContent = `At ${a}° the response of one edge kernel is ${round(100 * plain, 0)} % of that at 0°, `
+    caption.textContent = `At ${a}° the response of one edge kernel is ${round(100 * plain, 0)} % of that at 0°, `
       + `the magnitude of the circular harmonic of order 1 is ${round(100 * harmonic, 1)} %.`;
   }
 
-  place.append(el("div", { class: "pair" }, el("figure", {}, el("div", { class: "frame" }, canvas), el("figcaption", {}, "Image"))), angle.node, drawn, told);
+  place.append(el("div", { class: "pair" }, el("figure", {}, el("div", { class: "frame" }, canvas), el("figcaption", {}, "Image"))), angle.node, drawn, caption);
   show();
 }
 
@@ -310,7 +310,7 @@ function rotationFigure(place) {
 
 function shellFigure(place) {
   const dimension = slider("dimensions", [0, 100, 1, 11], () => show(), (v) => String(count(v)));
-  const drawn = el("div", { class: "drawn" }), told = el("p", { "aria-live": "polite" });
+  const drawn = el("div", { class: "drawn" }), caption = el("p", { "aria-live": "polite" });
   function count(v) { return Math.max(1, Math.round(10 ** (v * 5 / 100))); }
 
   function show() {
@@ -318,10 +318,10 @@ function shellFigure(place) {
     const digits = Math.max(1, Math.ceil(-Math.log10(shell)));
     drawn.replaceChildren(svg("svg", { viewBox: "0 0 640 220", role: "img", "aria-label": `Half of the volume is in the outer ${round(100 * shell, digits)} % of the radius` },
       svg("circle", { cx: 320, cy: 110, r: 100, class: "seen" }), svg("circle", { cx: 320, cy: 110, r: 100 * (1 - shell), class: "inner" })));
-    told.textContent = `In ${n.toLocaleString("en")} dimension${n === 1 ? "" : "s"} half of the volume of a ball lies in the outer ${round(100 * shell, digits)} % of its radius.`;
+    caption.textContent = `In ${n.toLocaleString("en")} dimension${n === 1 ? "" : "s"} half of the volume of a ball lies in the outer ${round(100 * shell, digits)} % of its radius.`;
   }
 
-  place.append(dimension.node, drawn, told);
+  place.append(dimension.node, drawn, caption);
   show();
 }
 
