@@ -172,6 +172,11 @@ def test_few_images_and_unlabeled_ones_among_them_are_refused(tmp_path) -> None:
     np.savez(few, x=rng.integers(0, 255, (90, 16, 16), np.uint8), y=np.arange(90) % 2)
     with pytest.raises(DataError, match="at least 200 images"):
         symmetries(few, progress=False)
+    # Enough in all, and not in the split: everything can be named.
+    more = tmp_path / "more.npz"
+    np.savez(more, x=rng.integers(0, 255, (240, 16, 16), np.uint8), y=np.arange(240) % 2)
+    with pytest.raises(DataError, match=r"split train of .* name all: \S+more\.npz:all\."):
+        symmetries(more, progress=False)
     run = CliRunner().invoke(cli, ["data", str(few), "--symmetries"])
     assert run.exit_code != 0
     assert isinstance(run.exception, DataError)

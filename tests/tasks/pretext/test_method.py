@@ -44,8 +44,10 @@ def test_one_embedding_for_all_images_is_worse_than_a_spread(loss) -> None:
     assert loss(torch.ones(2, 64, 8)).item() > loss(spread).item()
 
 
-def test_every_view_of_a_batch_is_a_copy_of_all_images() -> None:
-    x = torch.arange(3.0).view(3, 1, 1, 1)
+@pytest.mark.parametrize("axes", [1, 2])
+def test_every_view_of_a_batch_is_a_copy_of_all_images(axes: int) -> None:
+    x = torch.arange(3.0).view(3, 1, *[1] * axes)
     y = torch.arange(3)
     (batch,) = repeated(iter([Batch(x, y, y)]), 2)
+    assert batch.x.shape == (6, 1, *[1] * axes)
     assert batch.x.flatten().tolist() == [0, 1, 2, 0, 1, 2]
